@@ -1,0 +1,1 @@
+"""A record database whose only server is an object store."""
