@@ -27,7 +27,7 @@ Every error carries `context`, a dict of the facts in its message (ids, keys, ve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -80,7 +80,8 @@ class RecordArchivedError(DatabaseOperationError):
 class BatchError(DatabaseOperationError):
     """Part of a batch failed; the rest is done.
 
-    `succeeded` maps input index to record id; `failed` maps input index to (record id, error).
+    `succeeded` maps input index to record id; `failed` maps input index to (record id, error). `stopped`: the store
+    could not be reached any more, so nothing after the highest index in either was attempted.
     """
 
     def __init__(
@@ -88,11 +89,15 @@ class BatchError(DatabaseOperationError):
         operation: str,
         succeeded: Mapping[int, str],
         failed: Mapping[int, tuple[str | None, DataknobsDataError]],
+        *,
+        stopped: bool = False,
     ) -> None:
         first = min(failed)
         first_id, error = failed[first]
+        total = len(succeeded) + len(failed)
+        rest = f" Nothing after index {total - 1} was attempted." if stopped else ""
         super().__init__(
-            f"{operation}: {len(failed)} of {len(succeeded) + len(failed)} records failed, the others are done. "
+            f"{operation}: {len(failed)} of {total} records failed, the others are done.{rest} "
             f"First: index {first}, id {first_id!r}: {error}",
             operation=operation,
             failed_ids=[record_id for record_id, _ in failed.values()],
@@ -100,9 +105,10 @@ class BatchError(DatabaseOperationError):
         self.operation = operation
         self.succeeded = dict(succeeded)
         self.failed = dict(failed)
+        self.stopped = stopped
 
     @property
-    def failed_indices(self) -> Sequence[int]:
+    def failed_indices(self) -> list[int]:
         """Input positions that failed, ascending."""
         return sorted(self.failed)
 

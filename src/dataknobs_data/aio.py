@@ -1,0 +1,191 @@
+"""The same databases for asyncio.
+
+One generic class: each call runs the blocking database's method in one of a bounded number of threads. A record store
+waits for its server, not for Python, so threads lose nothing to a second, hand-written asynchronous core; the measurement
+is in docs/decisions. A task that is cancelled stops waiting; the request it sent may still be carried out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar
+
+from dataknobs_data.backends.registry import load_backend
+from dataknobs_data.database import OnError, SearchResults, SyncDatabase
+from dataknobs_data.query import ComplexQuery, Query
+from dataknobs_data.records import Record
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.streaming import StreamConfig, StreamResult, windows
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AsyncDatabase:
+    """A record database for asyncio: the methods of SyncDatabase, awaited, with the same answers and errors.
+
+    Iterables handed to batch methods are consumed in a worker thread. May be shared by tasks of one event loop.
+    """
+
+    sync_class: ClassVar[type[SyncDatabase]]
+
+    def __init__(self, config: Mapping[str, Any] | None = None, *, runtime: Runtime | None = None) -> None:
+        self.sync = self.sync_class(config, runtime=runtime)
+        self._threads: ThreadPoolExecutor | None = None
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Self:
+        """A database with these settings. Raises ConfigurationError for unknown, missing or impossible ones."""
+        return cls(config)
+
+    @staticmethod
+    def from_backend(name: str, config: Mapping[str, Any] | None = None) -> AsyncDatabase:
+        """A database of the backend of that name. Raises BackendNotFoundError listing what there is."""
+        made: AsyncDatabase = load_backend(name, asynchronous=True).from_config(config or {})
+        return made
+
+    async def _run(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self.sync.concurrency, thread_name_prefix="dataknobs-async")
+        return await asyncio.get_running_loop().run_in_executor(self._threads, partial(call, *args, **kwargs))
+
+    async def connect(self) -> Self:
+        """Connects now instead of on first use, and returns this database."""
+        await self._run(self.sync.connect)
+        return self
+
+    async def close(self) -> None:
+        """Lets go of connections, threads and files. The database connects again when it is used again."""
+        await self._run(self.sync.close)
+        if self._threads:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
+    async def __aenter__(self) -> Self:
+        return await self.connect()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.sync!r}>"
+
+    # ------------------------------------------------------------------ one record
+    async def create(self, record: Record) -> str:
+        """See SyncDatabase.create."""
+        return await self._run(self.sync.create, record)
+
+    async def read(self, id: str, *, version_id: str | None = None) -> Record | None:
+        """See SyncDatabase.read."""
+        return await self._run(self.sync.read, id, version_id=version_id)
+
+    async def exists(self, id: str) -> bool:
+        """See SyncDatabase.exists."""
+        return await self._run(self.sync.exists, id)
+
+    async def update(self, id: str, record: Record, *, expected_version: str | None = None) -> bool:
+        """See SyncDatabase.update."""
+        return await self._run(self.sync.update, id, record, expected_version=expected_version)
+
+    async def upsert(
+        self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None
+    ) -> str:
+        """See SyncDatabase.upsert."""
+        return await self._run(self.sync.upsert, id, record, expected_version=expected_version)
+
+    async def delete(self, id: str, *, expected_version: str | None = None) -> bool:
+        """See SyncDatabase.delete."""
+        return await self._run(self.sync.delete, id, expected_version=expected_version)
+
+    async def get_version(self, id: str) -> str | None:
+        """See SyncDatabase.get_version."""
+        return await self._run(self.sync.get_version, id)
+
+    # ------------------------------------------------------------------ many records
+    async def search(self, query: Query | ComplexQuery | None = None, *, on_error: OnError = "raise") -> SearchResults:
+        """See SyncDatabase.search."""
+        return await self._run(self.sync.search, query, on_error=on_error)
+
+    async def all(self) -> SearchResults:
+        """See SyncDatabase.all."""
+        return await self._run(self.sync.all)
+
+    async def count(self, query: Query | ComplexQuery | None = None) -> int:
+        """See SyncDatabase.count."""
+        return await self._run(self.sync.count, query)
+
+    async def list_ids(self, prefix: str = "") -> list[str]:
+        """See SyncDatabase.list_ids."""
+        return await self._run(self.sync.list_ids, prefix)
+
+    async def clear(self) -> int:
+        """See SyncDatabase.clear."""
+        return await self._run(self.sync.clear)
+
+    # ------------------------------------------------------------------ batches
+    async def batch_create(self, records: Iterable[Record]) -> list[str]:
+        """See SyncDatabase.batch_create."""
+        return await self._run(self.sync.batch_create, records)
+
+    async def batch_read(self, ids: Iterable[str]) -> list[Record | None]:
+        """See SyncDatabase.batch_read."""
+        return await self._run(self.sync.batch_read, ids)
+
+    async def batch_update(self, updates: Iterable[tuple[str, Record]]) -> list[bool]:
+        """See SyncDatabase.batch_update."""
+        return await self._run(self.sync.batch_update, updates)
+
+    async def batch_upsert(self, records: Iterable[Record | tuple[str, Record]]) -> list[str]:
+        """See SyncDatabase.batch_upsert."""
+        return await self._run(self.sync.batch_upsert, records)
+
+    async def batch_delete(self, ids: Iterable[str]) -> list[bool]:
+        """See SyncDatabase.batch_delete."""
+        return await self._run(self.sync.batch_delete, ids)
+
+    create_batch, read_batch, update_batch = batch_create, batch_read, batch_update
+    upsert_batch, delete_batch = batch_upsert, batch_delete
+
+    # ------------------------------------------------------------------ streams
+    async def stream_read(
+        self, query: Query | ComplexQuery | None = None, config: StreamConfig | None = None
+    ) -> AsyncIterator[Record]:
+        """See SyncDatabase.stream_read."""
+        source = await self._run(self.sync.stream_windows, query, config)
+        try:
+            while (window := await self._run(next, source, None)) is not None:
+                for record in window:
+                    yield record
+        finally:
+            await self._run(source.close)
+
+    async def stream_write(
+        self, records: Iterable[Record] | AsyncIterable[Record], config: StreamConfig | None = None
+    ) -> StreamResult:
+        """See SyncDatabase.stream_write. Takes an asynchronous iterable too."""
+        writer = await self._run(self.sync.stream_writer, config)
+        async for window in _async_windows(records, writer.config.batch_size):
+            if not await self._run(writer.write, window):
+                break
+        return writer.result()
+
+
+async def _async_windows(records: Iterable[T] | AsyncIterable[T], size: int) -> AsyncIterator[list[T]]:
+    if not isinstance(records, AsyncIterable):
+        for window in windows(records, size):
+            yield window
+        return
+    window = []
+    async for record in records:
+        window.append(record)
+        if len(window) == size:
+            yield window
+            window = []
+    if window:
+        yield window

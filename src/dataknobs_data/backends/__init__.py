@@ -1,0 +1,1 @@
+"""One module a backend; each is thin and imports its driver only when it is used."""

@@ -1,0 +1,76 @@
+"""Which backends there are, by name; their modules are imported on first use."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import Any
+
+from dataknobs_data.exceptions import BackendNotFoundError
+
+
+@dataclass(frozen=True)
+class BackendInfo:
+    """A backend: where its classes are, what it is for, and the extra that installs its driver (None: nothing needed)."""
+
+    name: str
+    module: str
+    sync_class: str
+    async_class: str
+    description: str
+    extra: str | None = None
+    aliases: tuple[str, ...] = ()
+
+
+BACKENDS = (
+    BackendInfo(
+        "memory", "dataknobs_data.backends.memory", "MemoryDatabase", "AsyncMemoryDatabase",
+        "records in this process's memory; gone with it", aliases=("mem",),
+    ),
+    BackendInfo(
+        "file", "dataknobs_data.backends.file", "FileDatabase", "AsyncFileDatabase",
+        "records in one JSON-lines, CSV or Parquet file", aliases=("jsonl", "csv", "parquet"),
+    ),
+    BackendInfo(
+        "sqlite", "dataknobs_data.backends.sqlite", "SQLiteDatabase", "AsyncSQLiteDatabase",
+        "records in a SQLite table", extra="sqlite", aliases=("sqlite3",),
+    ),
+    BackendInfo(
+        "postgres", "dataknobs_data.backends.postgres", "PostgresDatabase", "AsyncPostgresDatabase",
+        "records in a PostgreSQL table", extra="postgres", aliases=("pg", "postgresql"),
+    ),
+    BackendInfo(
+        "s3", "dataknobs_data.backends.s3", "S3Database", "AsyncS3Database",
+        "records as objects in AWS S3 or any compatible store", extra="s3",
+    ),
+)  # fmt: skip
+
+_BY_NAME = {name: info for info in BACKENDS for name in (info.name, *info.aliases)}
+
+
+def find_backend(name: str) -> BackendInfo:
+    """The backend of that name or alias, in any case. Raises BackendNotFoundError listing what there is."""
+    info = _BY_NAME.get(name.lower()) if isinstance(name, str) else None
+    if info:
+        return info
+    near = difflib.get_close_matches(str(name).lower(), _BY_NAME, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    known = ", ".join(backend.name for backend in BACKENDS)
+    raise BackendNotFoundError(f"there is no backend {name!r}{hint} (there are: {known})", backend=name)
+
+
+def load_backend(name: str, *, asynchronous: bool = False) -> Any:
+    """The database class of a backend. Raises BackendNotFoundError naming the extra to install when its driver is missing."""
+    info = find_backend(name)
+    return getattr(importlib.import_module(info.module), info.async_class if asynchronous else info.sync_class)
+
+
+def missing_driver(backend: str, error: ImportError) -> BackendNotFoundError:
+    """What to raise where a backend's driver cannot be imported."""
+    info = find_backend(backend)
+    return BackendNotFoundError(
+        f"the {info.name} backend needs {error.name or error}, which is not installed: pip install '.[{info.extra}]'",
+        backend=backend,
+        extra=info.extra,
+    )

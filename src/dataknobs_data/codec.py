@@ -1,0 +1,251 @@
+"""Record document ⇄ JSON bytes, without losing a Python type.
+
+A document is plain JSON that any tool can read. What JSON lacks (date-times, dates, times, time spans, decimals, bytes,
+UUIDs, sets, tuples, NaN and infinities, integers beyond 64 bits) is written in its human-readable form, and `types` says
+by JSON Pointer (RFC 6901) what it was: `{"data": {"due": "2024-05-01"}, "types": {"/data/due": "date"}}`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import orjson
+
+from dataknobs_data.documents import Document
+from dataknobs_data.exceptions import DataFormatError, SerializationError
+
+FORMAT = 1
+"""Version of the document format that this package writes; it reads this and older ones."""
+
+_INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
+_DECIMAL_DIGITS_MAX = 4300  # beyond it int() and str() refuse decimal digits (sys.get_int_max_str_digits), not hexadecimal
+
+
+# ---------------------------------------------------------------------------------------------- documents
+def encode(document: Document) -> bytes:
+    """The JSON document of a record, UTF-8.
+
+    Raises SerializationError, naming path and type, for a value that has no faithful form.
+    """
+    types: dict[str, str] = {}
+    body: dict[str, Any] = {
+        "format": FORMAT,
+        "id": document.id,
+        "data": to_json(document.data, "/data", types),
+        "metadata": to_json(document.metadata, "/metadata", types),
+        "created_at": document.created_at,
+        "updated_at": document.updated_at,
+        "born": document.born,
+        "replaces": sorted(document.replaces),
+        "revision": document.revision,
+    }
+    if document.fields:
+        body["fields"] = to_json(document.fields, "/fields", types)
+    body["types"] = types
+    return dump(body, document.id)
+
+
+def decode(body: bytes | memoryview, *, id: str, birth: str, modified: str) -> Document:
+    """The document behind JSON bytes.
+
+    `id` is what the key says and wins over the document's own; `birth` and `modified` stand in where a document of
+    another writer has no `born`, `revision` or timestamps. Raises DataFormatError for anything that is not a document.
+    """
+    tree = _load_object(body, id)
+    if tree.get("format", FORMAT) not in range(1, FORMAT + 1):
+        raise DataFormatError(
+            f"record {id!r}: document format {tree['format']!r} is not known to this version (it knows 1 to {FORMAT}); "
+            "upgrade dataknobs-data",
+            id=id,
+        )
+    _restore_types(tree, id)
+    data = tree["data"] if "data" in tree else _foreign_fields(tree)
+    metadata = tree.get("metadata") or {}
+    if not isinstance(data, dict) or not isinstance(metadata, dict):
+        raise DataFormatError(f"record {id!r}: not a record document: it has no 'data' object", id=id)
+    return Document(
+        id=id,
+        data=data,
+        metadata=metadata,
+        created_at=str(tree.get("created_at") or metadata.get("created_at") or modified),
+        updated_at=str(tree.get("updated_at") or metadata.get("updated_at") or modified),
+        born=str(tree.get("born") or birth),
+        replaces=frozenset(map(str, tree.get("replaces") or ())),
+        revision=str(tree.get("revision") or birth),
+        fields=tree.get("fields") or {} if "data" in tree else {},
+    )
+
+
+def _load_object(body: bytes | memoryview, id: str) -> dict[str, Any]:
+    try:
+        tree = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise DataFormatError(f"record {id!r}: damaged document ({len(body)} bytes): {error}", id=id) from error
+    if not isinstance(tree, dict):
+        raise DataFormatError(f"record {id!r}: not a record document: its JSON is no object", id=id)
+    return tree
+
+
+def _foreign_fields(tree: Mapping[str, Any]) -> Any:
+    """`fields` of other writers: name → value, or name → {"value": …}."""
+    fields = tree.get("fields")
+    if not isinstance(fields, dict):
+        return None
+    return {k: v["value"] if isinstance(v, dict) and "value" in v else v for k, v in fields.items()}
+
+
+# ---------------------------------------------------------------------------------------------- values out
+def dump(tree: Any, id: str) -> bytes:
+    """JSON bytes of a tree made by `to_json`."""
+    try:
+        return orjson.dumps(tree)
+    except TypeError as error:
+        raise SerializationError(f"record {id!r} cannot be stored: {error}", id=id) from error
+
+
+def to_json(value: Any, path: str, types: dict[str, str]) -> Any:
+    """`value` as JSON knows it; what JSON cannot tell apart is noted in `types` under its JSON Pointer."""
+    try:
+        return _plain(value, path, types)
+    except RecursionError as error:
+        raise SerializationError(f"the value at {path} is nested too deeply or contains itself", path=path) from error
+
+
+def _plain(value: Any, path: str, types: dict[str, str]) -> Any:
+    if value is None or value is True or value is False:
+        return value
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return _plain_int(value, path, types)
+    if isinstance(value, float):
+        return _plain_float(value, path, types)
+    if isinstance(value, dict):
+        return {_checked_key(k, path): _plain(v, f"{path}/{escape_pointer(k)}", types) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_plain(v, f"{path}/{i}", types) for i, v in enumerate(value)]
+    for kind, (accepts, write, _) in _KINDS.items():
+        if isinstance(value, accepts):
+            types[path] = kind
+            written = write(value)
+            return _plain(written, path, types) if isinstance(written, list) else written
+    raise SerializationError(
+        f"the value at {path} is a {type(value).__module__}.{type(value).__qualname__}, which has no faithful stored form; "
+        "convert it to str, int, float, bool, None, list, dict, datetime, date, time, timedelta, Decimal, bytes, UUID, set or tuple",
+        path=path,
+    )
+
+
+def _plain_int(value: int, path: str, types: dict[str, str]) -> Any:
+    if _INT64_MIN <= value <= _UINT64_MAX:
+        return int(value)
+    types[path] = "int"
+    return str(value) if value.bit_length() < _DECIMAL_DIGITS_MAX * 3 else hex(value)
+
+
+def _plain_float(value: float, path: str, types: dict[str, str]) -> Any:
+    if math.isfinite(value):
+        return float(value)
+    types[path] = "float"
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _checked_key(key: Any, path: str) -> str:
+    if isinstance(key, str):
+        return key
+    raise SerializationError(f"the dict at {path} has the key {key!r}: keys must be strings", path=path)
+
+
+def escape_pointer(segment: str) -> str:
+    """One segment of a JSON Pointer (RFC 6901 section 3)."""
+    return segment.replace("~", "~0").replace("/", "~1") if "~" in segment or "/" in segment else segment
+
+
+# ---------------------------------------------------------------------------------------------- values in
+def _restore_types(tree: dict[str, Any], id: str) -> None:
+    types = tree.get("types") or {}
+    if not isinstance(types, dict):
+        raise DataFormatError(f"record {id!r}: damaged document: 'types' is no object", id=id)
+    restore(tree, types, id)
+
+
+def restore(tree: Any, types: Mapping[str, str], id: str) -> None:
+    """Puts the Python values back into `tree`, in place; containers after what they contain."""
+    for pointer in sorted(types, key=lambda p: p.count("/"), reverse=True):
+        try:
+            *parents, last = (s.replace("~1", "/").replace("~0", "~") for s in pointer.split("/")[1:])
+            holder = tree
+            for segment in parents:
+                holder = holder[int(segment) if isinstance(holder, list) else segment]
+            slot = int(last) if isinstance(holder, list) else last
+            holder[slot] = _READERS[types[pointer]](holder[slot])
+        except (LookupError, TypeError, ValueError, InvalidOperation, binascii.Error, ZoneInfoNotFoundError) as error:
+            raise DataFormatError(
+                f"record {id!r}: damaged document: the value at {pointer} is no {types[pointer]}: {error}", id=id, path=pointer
+            ) from error
+
+
+# ---------------------------------------------------------------------------------------------- one kind each
+def _zone_suffix(value: datetime | time) -> str:
+    """The time zone's name in brackets, as RFC 9557 writes it; an offset alone does not say which zone it was."""
+    key = getattr(value.tzinfo, "key", None)
+    return f"[{key}]" if key else ""
+
+
+def _write_temporal(value: datetime | time) -> str:
+    return value.isoformat() + _zone_suffix(value)
+
+
+def _read_datetime(text: str) -> datetime:
+    stamp, _, zone = text.partition("[")
+    moment = datetime.fromisoformat(stamp)
+    if not zone:
+        return moment
+    local = moment.replace(tzinfo=ZoneInfo(zone[:-1]))
+    return local if local.utcoffset() == moment.utcoffset() else local.replace(fold=1)
+
+
+def _read_time(text: str) -> time:
+    stamp, _, zone = text.partition("[")
+    moment = time.fromisoformat(stamp)
+    return moment.replace(tzinfo=ZoneInfo(zone[:-1])) if zone else moment
+
+
+def _write_span(value: timedelta) -> str:
+    return f"PT{Decimal(value // timedelta(microseconds=1)).scaleb(-6):f}S"
+
+
+def _read_span(text: str) -> timedelta:
+    return timedelta(microseconds=int(Decimal(text[2:-1]).scaleb(6)))
+
+
+def _write_set(value: set[Any] | frozenset[Any]) -> list[Any]:
+    return sorted(value, key=lambda item: (type(item).__name__, repr(item)))
+
+
+_KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "datetime": (datetime, _write_temporal, _read_datetime),
+    "date": (date, date.isoformat, date.fromisoformat),
+    "time": (time, _write_temporal, _read_time),
+    "timedelta": (timedelta, _write_span, _read_span),
+    "Decimal": (Decimal, str, Decimal),
+    "bytes": ((bytes, bytearray), lambda v: base64.b64encode(v).decode(), lambda t: base64.b64decode(t, validate=True)),
+    "UUID": (UUID, str, UUID),
+    "set": (set, _write_set, set),
+    "frozenset": (frozenset, _write_set, frozenset),
+    "tuple": (tuple, list, tuple),
+}
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    **{kind: read for kind, (_, _, read) in _KINDS.items()},
+    "int": lambda text: int(text, 16 if "x" in text else 10),
+    "float": float,
+}

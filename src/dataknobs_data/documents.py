@@ -1,0 +1,224 @@
+"""The stored form of a record, and the one place that says what create, update and upsert make of it.
+
+Every backend keeps `Document`s and calls `resolve` while it holds whatever makes its write atomic (a lock, a transaction,
+an ETag), so all of them give the same answers.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError, RecordValidationError
+from dataknobs_data.fields import Field, FieldType
+from dataknobs_data.matching import MISSING, instant
+from dataknobs_data.records import Record
+from dataknobs_data.runtime import Runtime, iso_utc
+
+STAMPS = ("id", "created_at", "updated_at")
+"""Names in a record's metadata that the database fills in; everything else there is the user's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One stored version of a record. Treat its mappings as read-only.
+
+    id          storage key
+    data        field name → plain value, in the user's order
+    metadata    the user's metadata without STAMPS
+    created_at  ISO 8601, UTC; survives updates
+    updated_at  ISO 8601, UTC
+    born        birth: the creation this record goes back to; updates keep it
+    replaces    births of deleted records that this one stands in front of
+    revision    new with every write; what `get_version` and `expected_version` speak of
+    fields      explicit field types and field metadata, only where they differ from what the value says
+    """
+
+    id: str
+    data: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    created_at: str
+    updated_at: str
+    born: str
+    revision: str
+    replaces: frozenset[str] = frozenset()
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> Any:
+        """A value by query name (`field`, `a.b`, `id`, `metadata.x`), MISSING where there is none."""
+        if name == "id":
+            return self.id
+        if name in self.data:
+            return self.data[name]
+        head, dot, rest = name.partition(".")
+        if not dot:
+            return MISSING
+        if head in self.data:
+            return dig(self.data[head], rest)
+        return self._metadata_value(rest) if head == "metadata" else MISSING
+
+    def _metadata_value(self, name: str) -> Any:
+        if name in STAMPS:
+            return getattr(self, name)
+        return dig(self.metadata, name)
+
+
+def dig(value: Any, path: str) -> Any:
+    """What lies at a dotted path in nested dicts; a key that holds dots wins over the path. MISSING where there is none."""
+    if not isinstance(value, Mapping):
+        return MISSING
+    if path in value:
+        return value[path]
+    head, dot, rest = path.partition(".")
+    return dig(value[head], rest) if dot and head in value else MISSING
+
+
+class Verb(StrEnum):
+    """What a change wants."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    UPSERT = "upsert"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One write that a user asked for. `generated`: the id was made by us, so nobody else can have it."""
+
+    verb: Verb
+    id: str
+    record: Record
+    expected_version: str | None = None
+    generated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """One delete that a user asked for."""
+
+    id: str
+    expected_version: str | None = None
+
+
+def check_version(id: str, expected: str | None, actual: str | None) -> None:
+    """Raises ConcurrencyError when a version was expected and another (or none) is there."""
+    if expected is None or expected == actual:
+        return
+    found = f"it is at {actual}" if actual else "it does not exist"
+    raise ConcurrencyError(
+        f"record {id!r} was expected at version {expected}, but {found}; read it again before changing it",
+        id=id,
+        expected_version=expected,
+        actual_version=actual,
+    )
+
+
+def resolve(change: Change, current: Document | None, runtime: Runtime) -> Document | None:
+    """The document that `change` makes of `current`; None when it updates a record that does not exist.
+
+    Raises DuplicateRecordError (create over an existing record) and ConcurrencyError (`expected_version`).
+    """
+    check_version(change.id, change.expected_version, current.revision if current else None)
+    if current is None:
+        return None if change.verb is Verb.UPDATE else _first_version(change, runtime)
+    if change.verb is Verb.CREATE:
+        raise duplicate(change.id)
+    return _next_version(change, current, runtime)
+
+
+def duplicate(id: str) -> DuplicateRecordError:
+    """The error of a create whose id is taken."""
+    return DuplicateRecordError(f"record {id!r} exists already; update it, or create under another id", id=id)
+
+
+def _first_version(change: Change, runtime: Runtime) -> Document:
+    now = runtime.timestamp()
+    imported = instant(change.record.metadata.get("created_at"))
+    return Document(
+        id=change.id,
+        data=_plain_data(change.record),
+        metadata=user_metadata(change.record.metadata),
+        created_at=iso_utc(imported) if imported else now,
+        updated_at=now,
+        born=change.id if change.generated else runtime.new_id(),
+        revision=runtime.new_id(),
+        fields=_field_extras(change.record),
+    )
+
+
+def _next_version(change: Change, current: Document, runtime: Runtime) -> Document:
+    return replace(
+        current,
+        data=_plain_data(change.record),
+        metadata=user_metadata(change.record.metadata),
+        updated_at=runtime.timestamp(),
+        revision=runtime.new_id(),
+        fields=_field_extras(change.record),
+    )
+
+
+def _plain_data(record: Record) -> dict[str, Any]:
+    return {name: unshared(one.value) for name, one in record.fields.items()}
+
+
+def user_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's metadata without what the database itself fills in."""
+    return {name: unshared(value) for name, value in metadata.items() if name not in STAMPS}
+
+
+def _field_extras(record: Record) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    for name, one in record.fields.items():
+        extra: dict[str, Any] = {}
+        if one.type is not Field(name, one.value).type:
+            extra["type"] = one.type.value
+        if one.metadata:
+            extra["metadata"] = unshared(one.metadata)
+        if extra:
+            extras[name] = extra
+    return extras
+
+
+def to_record(document: Document) -> Record:
+    """The record that a user is handed: nothing shared with the document, with `.id` and the stamps in its metadata."""
+    extras = document.fields
+    data = {name: _to_field(name, value, extras[name]) if name in extras else unshared(value) for name, value in document.data.items()}
+    metadata = {
+        **unshared(document.metadata),
+        "id": document.id,
+        "created_at": document.created_at,
+        "updated_at": document.updated_at,
+    }
+    return Record(data, metadata=metadata, id=document.id)
+
+
+def _to_field(name: str, value: Any, extra: Mapping[str, Any]) -> Field:
+    kind = FieldType(extra["type"]) if "type" in extra else None
+    return Field(name, unshared(value), kind, unshared(extra.get("metadata", {})))
+
+
+def unshared(value: Any) -> Any:
+    """A copy of `value` that shares no mutable container with it; far cheaper than deepcopy on plain values."""
+    if isinstance(value, dict):
+        return {key: unshared(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [unshared(item) for item in value]
+    if isinstance(value, (set, bytearray, tuple)):
+        return copy.deepcopy(value)
+    return value
+
+
+def check_id(id: Any) -> str:
+    """`id` if it can name a record. Raises RecordValidationError: ids are non-empty text that UTF-8 can hold."""
+    if not isinstance(id, str):
+        raise RecordValidationError(f"a record id must be a string, not {type(id).__name__}: {id!r}", id=id)
+    if not id:
+        raise RecordValidationError("a record id must not be empty", id=id)
+    try:
+        id.encode()
+    except UnicodeEncodeError as error:
+        raise RecordValidationError(f"record id {id!r} holds a lone surrogate, which UTF-8 cannot hold", id=id) from error
+    return id

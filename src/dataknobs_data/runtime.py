@@ -1,0 +1,63 @@
+"""What a database takes from the world besides its store: time, sleep, chance and fresh ids.
+
+They are passed in, so that a test can own them. Nothing else in the package may ask the clock or roll dice.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+_CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS = 80
+
+
+class UlidFactory:
+    """Makes ULIDs: 26 characters, 48 bits of milliseconds and 80 random bits, sorted by creation within a process.
+
+    Source of the format: https://github.com/ulid/spec (its "monotonicity" section for equal milliseconds).
+    """
+
+    def __init__(self, now: Callable[[], datetime], random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._now = now
+        self._random_bytes = random_bytes
+        self._last = 0
+        self._lock = threading.Lock()
+
+    def __call__(self) -> str:
+        milliseconds = int(self._now().timestamp() * 1000)
+        fresh = (milliseconds << _RANDOM_BITS) | int.from_bytes(self._random_bytes(_RANDOM_BITS // 8))
+        with self._lock:
+            same_millisecond = self._last >> _RANDOM_BITS >= milliseconds
+            self._last = self._last + 1 if same_millisecond else fresh
+            value = self._last
+        return "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The world a database lives in. `now` is aware UTC; `monotonic` and `sleep` are in seconds."""
+
+    now: Callable[[], datetime] = _utc_now
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    random: Callable[[], float] = random.random
+    new_id: Callable[[], str] = field(default=UlidFactory(_utc_now))
+
+    def timestamp(self) -> str:
+        """The present instant as it is stored: ISO 8601, UTC, microseconds, `Z`."""
+        return iso_utc(self.now())
+
+
+def iso_utc(instant: datetime) -> str:
+    """An aware instant as text: ISO 8601, UTC, microseconds, `Z`."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

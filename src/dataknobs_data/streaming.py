@@ -1,0 +1,140 @@
+"""Streams: how records flow through a database in batches, and what came of them."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import islice
+from typing import Any, TypeVar
+
+from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError
+from dataknobs_data.records import Record
+
+T = TypeVar("T")
+
+
+class ConflictPolicy(StrEnum):
+    """What to do with a record whose id is taken: fail it, overwrite what is there, or leave what is there."""
+
+    INSERT = "insert"
+    UPSERT = "upsert"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How a stream runs.
+
+    batch_size   records a batch
+    prefetch     batches read ahead of the consumer, in a thread of their own; 0 turns that off
+    timeout      seconds a whole stream_write may take before it stops between two batches; None: no bound
+    on_error     called with (error, record) for each record that failed; False ends the stream. None: go on, and
+                 count it in the result
+    on_conflict  what to do where the id is taken (a ConflictPolicy or its name)
+    """
+
+    batch_size: int = 1000
+    prefetch: int = 2
+    timeout: float | None = None
+    on_error: Callable[[DataknobsDataError, Record], bool | None] | None = None
+    on_conflict: ConflictPolicy | str = ConflictPolicy.INSERT
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.batch_size, int) or self.batch_size < 1:
+            raise ConfigurationError(f"StreamConfig: batch_size must be a whole number from 1 up, not {self.batch_size!r}")
+        if not isinstance(self.prefetch, int) or self.prefetch < 0:
+            raise ConfigurationError(f"StreamConfig: prefetch must be a whole number from 0 up, not {self.prefetch!r}")
+        if self.timeout is not None and not self.timeout > 0:
+            raise ConfigurationError(f"StreamConfig: timeout must be a positive number of seconds, not {self.timeout!r}")
+        try:
+            object.__setattr__(self, "on_conflict", ConflictPolicy(str(self.on_conflict).lower()))
+        except ValueError as error:
+            known = ", ".join(ConflictPolicy)
+            raise ConfigurationError(f"StreamConfig: on_conflict must be one of {known}, not {self.on_conflict!r}") from error
+
+
+@dataclass
+class StreamResult:
+    """What came of a stream. `errors` holds (index, record id, error); `duration` is in seconds."""
+
+    total_processed: int = 0
+    successful: int = 0
+    failed: int = 0
+    skipped: int = 0
+    errors: list[tuple[int, str | None, DataknobsDataError]] = field(default_factory=list)
+    duration: float = 0.0
+    total_batches: int = 0
+
+    @property
+    def failed_indices(self) -> list[int]:
+        """Input positions of the records that failed, ascending."""
+        return sorted(index for index, _, _ in self.errors)
+
+    @property
+    def success_rate(self) -> float:
+        """Successful records in percent of those processed; 100 for an empty stream."""
+        return 100.0 * self.successful / self.total_processed if self.total_processed else 100.0
+
+    def merge(self, later: StreamResult) -> StreamResult:
+        """This result with that of a later part of the same input added; its indices go on where this one's end."""
+        start = self.total_processed
+        return StreamResult(
+            total_processed=start + later.total_processed,
+            successful=self.successful + later.successful,
+            failed=self.failed + later.failed,
+            skipped=self.skipped + later.skipped,
+            errors=[*self.errors, *((start + index, id, error) for index, id, error in later.errors)],
+            duration=self.duration + later.duration,
+            total_batches=self.total_batches + later.total_batches,
+        )
+
+
+def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """`items` in lists of `size`, the last one shorter. Reads no further than the window asked for."""
+    source = iter(items)
+    while window := list(islice(source, size)):
+        yield window
+
+
+def prefetched(items: Iterator[T], ahead: int) -> Generator[T]:
+    """`items`, produced by a thread that stays at most `ahead` items in front of the consumer."""
+    if ahead == 0:
+        yield from items
+        return
+    handover: queue.Queue[tuple[str, Any]] = queue.Queue(maxsize=ahead)
+    stopped = threading.Event()
+
+    def offer(kind: str, value: Any) -> bool:
+        while not stopped.is_set():
+            try:
+                handover.put((kind, value), timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def produce() -> None:
+        try:
+            if all(offer("item", item) for item in items):
+                offer("end", None)
+        except BaseException as error:  # noqa: BLE001  it is raised again in the consumer's thread
+            offer("error", error)
+        finally:
+            getattr(items, "close", lambda: None)()
+
+    producer = threading.Thread(target=produce, name="dataknobs-prefetch", daemon=True)
+    producer.start()
+    try:
+        while True:
+            kind, value = handover.get()
+            if kind == "end":
+                return
+            if kind == "error":
+                raise value
+            yield value
+    finally:
+        stopped.set()
+        producer.join()
