@@ -53,12 +53,12 @@ _DETECTED: tuple[tuple[FieldType, tuple[type, ...]], ...] = (
 class Field:
     """A named value.
 
-    `type` is the declared one, or else follows from the value that the field holds now. `metadata` is a plain dict for
+    `name` is fixed (see `renamed`); `type` is the declared one, or else follows from the value that the field holds now. `metadata` is a plain dict for
     whatever belongs to the field and is not its value. Raises RecordValidationError for a name that is not a non-empty
     string and for a type that does not exist.
     """
 
-    __slots__ = ("_declared", "metadata", "name", "value")
+    __slots__ = ("_declared", "_name", "metadata", "value")
 
     def __init__(
         self,
@@ -67,10 +67,15 @@ class Field:
         type: FieldType | str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> None:
-        self.name = checked_name(name)
+        self._name = checked_name(name)
         self.value = value
         self._declared = None if type is None else _known_type(type, name)
         self.metadata: dict[str, Any] = dict(metadata) if metadata else {}
+
+    @property
+    def name(self) -> str:
+        """The name, a non-empty string."""
+        return self._name
 
     @property
     def type(self) -> FieldType:
@@ -86,9 +91,9 @@ class Field:
         return self.value is None or _FITS[self.type](self.value)
 
     def convert_to(self, type: FieldType | str) -> Field:
-        """This field with its value converted, losing nothing; None stays None.
+        """This field with its value converted; None stays None. No fraction is cut off and no integer rounded.
 
-        Raises ValueError, naming field, value type and target, where that is impossible (`"abc"` or 1.5 to an integer).
+        Raises RecordValidationError (a ValueError), naming field, value and target, where that is impossible.
         """
         target = _known_type(type, self.name)
         try:
@@ -126,7 +131,12 @@ class Field:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Field):
             return NotImplemented
-        return (self.name, self.type, self.metadata, self.value) == (other.name, other.type, other.metadata, other.value)
+        return (self.name, self.type, self.metadata, self.value) == (
+            other.name,
+            other.type,
+            other.metadata,
+            other.value,
+        )
 
     __hash__ = None  # type: ignore[assignment]  # fields change
 
@@ -209,12 +219,13 @@ def _to_integer(value: Any) -> int:
     raise TypeError("it is no number")
 
 
-def _to_float(value: Any) -> float | Decimal:
-    if isinstance(value, Decimal):
-        return value
-    if isinstance(value, (int, float, str)):
-        return float(value)
-    raise TypeError("it is no number")
+def _to_float(value: Any) -> float:
+    if not isinstance(value, (int, float, Decimal, str)):
+        raise TypeError("it is no number")
+    nearest = float(value)
+    if isinstance(value, int) and nearest != value:
+        raise ValueError("no float has that many digits")
+    return nearest
 
 
 def _to_boolean(value: Any) -> bool:

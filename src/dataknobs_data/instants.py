@@ -62,4 +62,3 @@ def _fixed(moment: datetime) -> datetime:
     if not offset:
         return moment.replace(tzinfo=UTC)
     return moment.replace(tzinfo=timezone(offset), fold=0)
-

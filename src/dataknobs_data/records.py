@@ -1,0 +1,276 @@
+"""A record: named fields in order, metadata beside them, and an id."""
+
+from __future__ import annotations
+
+import copy
+import reprlib
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, Self
+
+from dataknobs_data.exceptions import RecordValidationError
+from dataknobs_data.fields import Field, FieldType, checked_name
+from dataknobs_data.paths import MISSING, find
+from dataknobs_data.spelling import did_you_mean
+
+_FORM = frozenset({"id", "fields", "metadata"})
+"""The keys of the unflattened dict form."""
+
+
+class FieldMap(MutableMapping[str, Field]):
+    """The fields of a record by name, in insertion order.
+
+    Reading gives the `Field`. Writing takes a `Field` (renamed if it is called something else) or a plain value, which
+    goes into the field that is there, keeping its declared type and metadata, or into a new one.
+    """
+
+    __slots__ = ("_by_name",)
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self._by_name: dict[str, Field] = {}
+        for name, value in data.items():
+            self[name] = value.copy(deep=False) if isinstance(value, Field) else value
+
+    def __getitem__(self, name: str) -> Field:
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise KeyError(f"no field {name!r}; {did_you_mean(name, self._by_name)}") from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field, or `default`."""
+        return self._by_name.get(name, default)  # Mapping's own would spell out an error message, to throw it away
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if isinstance(value, Field):
+            self._by_name[checked_name(name)] = value if value.name == name else value.renamed(name)
+        elif name in self._by_name:
+            self._by_name[name].value = value
+        else:
+            self._by_name[name] = Field(name, value)
+
+    def __delitem__(self, name: str) -> None:
+        del self._by_name[self[name].name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name)
+
+    def __len__(self) -> int:
+        return len(self._by_name)
+
+    def __repr__(self) -> str:
+        return f"{{{', '.join(f'{name!r}: {field!r}' for name, field in self.items())}}}"
+
+
+class Record:
+    """Named values in order, with metadata and an id.
+
+        record = Record({"name": "Alice", "address": {"city": "Berlin"}}, metadata={"source": "import"}, id="user-1")
+        record["name"], record.name, record.get_value("address.city"), record.fields["name"].type
+
+    `data` maps names to plain values or `Field`s; the mapping and its fields are copied, the values are not. Names are
+    non-empty strings, else RecordValidationError. Attribute access reads fields whose names are no attribute of the class
+    and do not start with `_`. A record is always true, also one without fields, so that `if record := db.read(id)` works.
+    """
+
+    __slots__ = ("_fields", "_id", "metadata")
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        id: str | None = None,
+        storage_id: str | None = None,
+    ) -> None:
+        for name, given in (("data", data), ("metadata", metadata)):
+            if given is not None and not isinstance(given, Mapping):
+                raise RecordValidationError(f"the {name} of a record must be a mapping, not {type(given).__name__}")
+        self._fields = FieldMap(data or {})
+        self.metadata: dict[str, Any] = dict(metadata or {})
+        self.id = storage_id if id is None else id
+
+    # ------------------------------------------------------------------------------------------ identity
+    @property
+    def id(self) -> str | None:
+        """The id as a string: the explicit one, else `metadata["id"]`, else the field `id`, else `record_id`, else None."""
+        if self._id is not None:
+            return self._id
+        for candidate in (self.metadata.get("id"), self.get_value("id"), self.get_value("record_id")):
+            if candidate is not None:
+                return str(candidate)
+        return None
+
+    @id.setter
+    def id(self, id: Any) -> None:
+        self._id = None if id is None else str(id)
+
+    @property
+    def storage_id(self) -> str | None:
+        """The same as `id`."""
+        return self.id
+
+    @storage_id.setter
+    def storage_id(self, id: Any) -> None:
+        self.id = id
+
+    # ------------------------------------------------------------------------------------------ fields
+    @property
+    def fields(self) -> FieldMap:
+        """The fields by name. `record.fields["email"] = "x"` sets the value; `record.fields["email"].value` is it."""
+        return self._fields
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """A new dict of name → value."""
+        return {name: field.value for name, field in self._fields.items()}
+
+    def field_names(self) -> list[str]:
+        """The names, in order."""
+        return list(self._fields)
+
+    def has_field(self, name: str) -> bool:
+        """Whether there is a field of exactly that name."""
+        return name in self._fields
+
+    def get_field(self, name: str) -> Field | None:
+        """The field of exactly that name, or None."""
+        field: Field | None = self._fields.get(name)
+        return field
+
+    def set_field(
+        self,
+        name: str,
+        value: Any,
+        type: FieldType | str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Puts a new field (or `value`, where that is a Field) in place of the one of that name."""
+        self._fields[name] = value if isinstance(value, Field) else Field(name, value, type, metadata)
+
+    def remove_field(self, name: str) -> bool:
+        """Removes a field; False where there is none."""
+        if name not in self._fields:
+            return False
+        del self._fields[name]
+        return True
+
+    def get_value(self, name: str, default: Any = None) -> Any:
+        """The value of a field, of a dotted path into one, or of `metadata.x`; `default` where there is none.
+
+        A field of exactly that name comes before a path, and a dict in a field `metadata` before the metadata.
+        """
+        if name in self._fields:
+            return self._fields[name].value
+        if "." not in name:
+            return default
+        found = find(name, self.data, self.metadata)
+        return default if found is MISSING else found
+
+    def set_value(self, name: str, value: Any) -> None:
+        """The same as `record[name] = value`; the name is taken literally, dots too."""
+        self._fields[name] = value
+
+    def validate(self) -> bool:
+        """Whether every value fits its field's type."""
+        return all(field.validate() for field in self._fields.values())
+
+    # ------------------------------------------------------------------------------------------ as a mapping of values
+    def __getitem__(self, name: str) -> Any:
+        return self._fields[name].value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._fields[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self._fields[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._fields
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._fields)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __bool__(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        # Only called for what is no attribute. Underscores are Python's own look-ups, some before `_fields` exists.
+        if name.startswith("_"):
+            raise AttributeError(f"Record has no attribute {name!r}")
+        if name in self._fields:
+            return self._fields[name].value
+        raise AttributeError(f"Record has no attribute or field {name!r}; {did_you_mean(name, self._fields)}")
+
+    # ------------------------------------------------------------------------------------------ other records
+    def copy(self, deep: bool = True) -> Record:
+        """A record of its own; `deep` copies the values too."""
+        metadata = copy.deepcopy(self.metadata) if deep else self.metadata
+        return Record({name: field.copy(deep) for name, field in self._fields.items()}, metadata, self._id)
+
+    def __copy__(self) -> Record:
+        return self.copy(deep=False)
+
+    def project(self, names: Sequence[str]) -> Record:
+        """A record of these fields only, in this order, with the same id and metadata.
+
+        A dotted path becomes a field of that name; names that have no value are left out.
+        """
+        if isinstance(names, str):
+            raise RecordValidationError(f"project takes a list of names, not the string {names!r}")
+        kept: dict[str, Any] = {}
+        for name in names:
+            value = self._fields[name] if name in self._fields else self.get_value(name, MISSING)
+            if value is not MISSING:
+                kept[name] = value
+        return Record(kept, self.metadata, self.id)
+
+    def merge(self, other: Record, overwrite: bool = True) -> Record:
+        """A new record of both: this one's id, both's fields and metadata. Where both have a name, `overwrite` decides."""
+        added = {name: field for name, field in other._fields.items() if overwrite or name not in self._fields}
+        noted = {name: value for name, value in other.metadata.items() if overwrite or name not in self.metadata}
+        return Record({**self._fields, **added}, {**self.metadata, **noted}, self.id)
+
+    # ------------------------------------------------------------------------------------------ as a dict
+    def to_dict(self, include_metadata: bool = False, flatten: bool = True) -> dict[str, Any]:
+        """The record as a dict; the values as they are.
+
+        Flat: `{name: value}`, and with `include_metadata` also `_id` and `_metadata`. Not flat: `{"id", "fields":
+        {name: {"name", "value", "type", "metadata"}}}`, and with `include_metadata` also `metadata`.
+        """
+        if flatten:
+            return {**self.data, "_id": self.id, "_metadata": dict(self.metadata)} if include_metadata else self.data
+        form = {"id": self.id, "fields": {name: field.to_dict() for name, field in self._fields.items()}}
+        return {**form, "metadata": dict(self.metadata)} if include_metadata else form
+
+    @classmethod
+    def from_dict(cls, source: Mapping[str, Any]) -> Self:
+        """The record behind either form of `to_dict`. With `include_metadata` it equals the one it was made from."""
+        if not isinstance(source, Mapping):
+            raise RecordValidationError(f"a record is made from a mapping, not {type(source).__name__}")
+        fields = source.get("fields")
+        if isinstance(fields, Mapping) and source.keys() <= _FORM and all(map(_is_field_form, fields.values())):
+            data: dict[str, Any] = {name: Field.from_dict(form) for name, form in fields.items()}
+            return cls(data, source.get("metadata"), source.get("id"))
+        data = dict(source)
+        return cls(metadata=data.pop("_metadata", None), id=data.pop("_id", None), data=data)
+
+    # ------------------------------------------------------------------------------------------ Python's own
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return self.id == other.id and self.metadata == other.metadata and self.data == other.data
+
+    __hash__ = None  # type: ignore[assignment]  # records change
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name!r}: {reprlib.repr(field.value)}" for name, field in self._fields.items())
+        return f"Record({{{values}}}, id={self.id!r})"
+
+
+def _is_field_form(form: Any) -> bool:
+    return isinstance(form, Mapping) and {"name", "value"} <= form.keys()
