@@ -1,8 +1,8 @@
 """Conditions as values: a tree of filters.
 
 An `Expression` is a `Filter`, or a `Combination` (and, or, not) of expressions. `matching` says what it means; whoever
-wants to say it in SQL, or prune with it, folds over the same tree (`fold`, `conjuncts`). Everything is checked when it is
-built: mistakes raise QueryError there, not in the middle of a search.
+wants to say it in SQL, or prune with it, folds over the same tree (`fold`, `conjuncts`). Everything is checked when it
+is built: mistakes raise QueryError there, not in the middle of a search.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Operator(StrEnum):
-    """How a filter compares. The texts are what `Query.filter` takes, in any case; `==` is `=`, `NOT IN` is `not_in`."""
+    """How a filter compares. `Query.filter` takes these texts in any case; `==` is `=`, and `NOT IN` is `not_in`."""
 
     EQ = "="
     NEQ = "!="

@@ -53,9 +53,9 @@ _DETECTED: tuple[tuple[FieldType, tuple[type, ...]], ...] = (
 class Field:
     """A named value.
 
-    `name` is fixed (see `renamed`); `type` is the declared one, or else follows from the value that the field holds now. `metadata` is a plain dict for
-    whatever belongs to the field and is not its value. Raises RecordValidationError for a name that is not a non-empty
-    string and for a type that does not exist.
+    `name` is fixed (see `renamed`). `type` is the declared one, or else follows from the value that the field has now.
+    `metadata` is a plain dict for whatever belongs to the field and is not its value. Raises RecordValidationError for
+    a name that is not a non-empty string and for a type that does not exist.
     """
 
     __slots__ = ("_declared", "_name", "metadata", "value")
@@ -114,7 +114,7 @@ class Field:
         return Field(self.name, self.value, self._declared, self.metadata)
 
     def renamed(self, name: str) -> Field:
-        """The same field under another name."""
+        """A field of its own, under another name, with the same value."""
         return Field(name, self.value, self._declared, self.metadata)
 
     def to_dict(self) -> dict[str, Any]:
@@ -131,12 +131,7 @@ class Field:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Field):
             return NotImplemented
-        return (self.name, self.type, self.metadata, self.value) == (
-            other.name,
-            other.type,
-            other.metadata,
-            other.value,
-        )
+        return self.to_dict() == other.to_dict()
 
     __hash__ = None  # type: ignore[assignment]  # fields change
 

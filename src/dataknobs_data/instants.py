@@ -55,8 +55,9 @@ def _parse(text: str) -> datetime | None:
 def _fixed(moment: datetime) -> datetime:
     """`moment` at a fixed offset from UTC.
 
-    Python compares two datetimes of one zone by their clock faces, and never calls those in the repeated hour of a clock
-    change equal to another zone's; fixed offsets have neither trap. (`astimezone(UTC)` would overflow in years 1 and 9999.)
+    Python compares two datetimes of one zone by their clock faces, and never calls those in the repeated hour of a
+    clock change equal to another zone's; fixed offsets have neither trap. (`astimezone(UTC)` overflows in the years 1
+    and 9999.)
     """
     offset = moment.utcoffset()
     if not offset:

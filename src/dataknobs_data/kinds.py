@@ -1,8 +1,8 @@
 """What can be compared with what: the kinds of values, each with a key by which its values compare.
 
-A reader takes any value and gives its key of that kind, or None where the value is of another. Two values are compared as
-the first kind that both can be read as: a datetime and the text `2024-01-31T00:00Z` as instants, that text and `soon` as
-texts, 1 and True as nothing at all. Within a kind, keys hash and compare without errors: those of ORDERED
+A reader takes any value and gives its key of that kind, or None where the value is of another. Two values are compared
+as the first kind that both can be read as: a datetime and the text `2024-01-31T00:00Z` as instants, that text and
+`soon` as texts, 1 and True as nothing at all. Within a kind, keys hash and compare without errors: those of ORDERED
 kinds have a total order, the others only equality.
 """
 
@@ -25,7 +25,7 @@ def boolean(value: Any) -> bool | None:
 
 
 def number(value: Any) -> int | float | Decimal | None:
-    """Integers, floats and decimals, which Python compares by their exact values. NaN is of no kind: it equals nothing."""
+    """Integers, floats and decimals, which Python compares exactly. NaN is of no kind: it equals nothing."""
     if isinstance(value, (int, float)):
         return value if value == value and not isinstance(value, bool) else None
     return value if isinstance(value, Decimal) and not value.is_nan() else None

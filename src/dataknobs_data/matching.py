@@ -2,9 +2,9 @@
 
 **Absent.** A missing value and None satisfy `not_exists` and no other operator. `not` turns any answer around.
 
-**Comparing.** Two values are compared as the first kind that both can be read as (`kinds`): booleans, numbers (int, float
-and Decimal, exactly), instants (`instants`), texts by code point, times of day, time spans, bytes, UUIDs; lists, dicts and
-sets only for equality. Values without a common kind, and NaN, compare as False; nothing ever raises.
+**Comparing.** Two values are compared as the first kind that both can be read as (`kinds`): booleans, numbers (int,
+float and Decimal, exactly), instants (`instants`), texts by code point, times of day, time spans, bytes, UUIDs; lists,
+dicts and sets only for equality. Values without a common kind, and NaN, compare as False; nothing ever raises.
 
     =  >  <  >=  <=     compare
     between             low <= value <= high
@@ -16,11 +16,12 @@ sets only for equality. Values without a common kind, and NaN, compare as False;
                         there is a value, and the operator without the not is False
     exists, not_exists  there is a value, or there is none
 
-**Names.** `id` is the storage key, whatever the data has under that name; it is only ever text, also where it looks like a
-date. `metadata.x` is the metadata, `a.b` a path into a dict (`paths`).
+**Names.** `id` is the storage key, whatever the data has under that name; it is only ever text, also where it looks
+like a date. `metadata.x` is the metadata, `a.b` a path into a dict (`paths`).
 
-**Sorting.** By kind first, in the order above, then by value; then values without an order (NaN, containers). `DESC` turns
-all of that around. Missing and None come last in either direction, and what is still equal stands in the order of its id.
+**Sorting.** By kind first, in the order above, then by value; then values without an order (NaN, containers). `DESC`
+turns all of that around. Missing and None come last in either direction, and what is still equal stands in the order
+of its id.
 """
 
 from __future__ import annotations
@@ -194,9 +195,7 @@ def like_to_regex(pattern: str) -> str:
     Each piece between two `%` is taken where it first occurs and never tried again further on (an atomic group), which
     changes no answer and keeps patterns with many `%` from taking time that grows with their power.
     """
-    first, *pieces = (
-        "".join("." if char == "_" else re.escape(char) for char in piece) for piece in pattern.split("%")
-    )
+    first, *pieces = (re.escape(piece).replace("_", ".") for piece in pattern.split("%"))
     if not pieces:
         return first
     *middle, last = pieces

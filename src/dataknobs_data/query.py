@@ -210,7 +210,7 @@ Condition = Filter | Combination | Query
 
 
 def as_expression(condition: Condition) -> Expression:
-    """The expression that a condition stands for. Raises QueryError for a query that is empty or more than conditions."""
+    """The expression that a condition stands for. Raises QueryError for a query that is empty or more than that."""
     if isinstance(condition, Filter | Combination):
         return condition
     if not isinstance(condition, Query):
@@ -246,25 +246,19 @@ class QueryBuilder:
     def __init__(self) -> None:
         self._query = Query()
 
-    def where(
-        self, condition: str | Condition, operator: Operator | str = Operator.EQ, value: Any = None
-    ) -> QueryBuilder:
+    def where(self, condition: str | Condition, operator: str = Operator.EQ, value: Any = None) -> QueryBuilder:
         """Requires the comparison to hold; the same as `and_`."""
         self._query.and_(_condition(condition, operator, value))
         return self
 
     and_ = where
 
-    def or_(
-        self, condition: str | Condition, operator: Operator | str = Operator.EQ, value: Any = None
-    ) -> QueryBuilder:
+    def or_(self, condition: str | Condition, operator: str = Operator.EQ, value: Any = None) -> QueryBuilder:
         """What was asked for so far, or this."""
         self._query.or_(_condition(condition, operator, value))
         return self
 
-    def not_(
-        self, condition: str | Condition, operator: Operator | str = Operator.EQ, value: Any = None
-    ) -> QueryBuilder:
+    def not_(self, condition: str | Condition, operator: str = Operator.EQ, value: Any = None) -> QueryBuilder:
         """Requires the comparison not to hold."""
         self._query.not_(_condition(condition, operator, value))
         return self
@@ -296,5 +290,5 @@ class QueryBuilder:
         return self._query.copy()
 
 
-def _condition(condition: str | Condition, operator: Operator | str, value: Any) -> Condition:
+def _condition(condition: str | Condition, operator: str, value: Any) -> Condition:
     return Filter(condition, operator, value) if isinstance(condition, str) else condition

@@ -12,9 +12,6 @@ from dataknobs_data.fields import Field, FieldType, checked_name
 from dataknobs_data.paths import MISSING, find
 from dataknobs_data.spelling import did_you_mean
 
-_FORM = frozenset({"id", "fields", "metadata"})
-"""The keys of the unflattened dict form."""
-
 
 class FieldMap(MutableMapping[str, Field]):
     """The fields of a record by name, in insertion order.
@@ -26,9 +23,10 @@ class FieldMap(MutableMapping[str, Field]):
     __slots__ = ("_by_name",)
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        self._by_name: dict[str, Field] = {}
-        for name, value in data.items():
-            self[name] = value.copy(deep=False) if isinstance(value, Field) else value
+        self._by_name = {
+            name: value.renamed(name) if isinstance(value, Field) else Field(name, value)
+            for name, value in data.items()
+        }
 
     def __getitem__(self, name: str) -> Field:
         try:
@@ -71,8 +69,8 @@ class Record:
         record["name"], record.name, record.get_value("address.city"), record.fields["name"].type
 
     `data` maps names to plain values or `Field`s; the mapping and its fields are copied, the values are not. Names are
-    non-empty strings, else RecordValidationError. Attribute access reads fields whose names are no attribute of the class
-    and do not start with `_`. A record is always true, also one without fields, so that `if record := db.read(id)` works.
+    non-empty strings, else RecordValidationError. Attribute access reads fields whose names are no attribute of the
+    class and do not start with `_`. A record is always true, also one without fields: `if record := db.read(id)` works.
     """
 
     __slots__ = ("_fields", "_id", "metadata")
@@ -94,7 +92,7 @@ class Record:
     # ------------------------------------------------------------------------------------------ identity
     @property
     def id(self) -> str | None:
-        """The id as a string: the explicit one, else `metadata["id"]`, else the field `id`, else `record_id`, else None."""
+        """The explicit id, else `metadata["id"]`, else the field `id`, else `record_id`, as a string; else None."""
         if self._id is not None:
             return self._id
         for candidate in (self.metadata.get("id"), self.get_value("id"), self.get_value("record_id")):
@@ -230,7 +228,7 @@ class Record:
         return Record(kept, self.metadata, self.id)
 
     def merge(self, other: Record, overwrite: bool = True) -> Record:
-        """A new record of both: this one's id, both's fields and metadata. Where both have a name, `overwrite` decides."""
+        """A new record with this one's id and the fields and metadata of both; `overwrite`: the other's win."""
         added = {name: field for name, field in other._fields.items() if overwrite or name not in self._fields}
         noted = {name: value for name, value in other.metadata.items() if overwrite or name not in self.metadata}
         return Record({**self._fields, **added}, {**self.metadata, **noted}, self.id)
@@ -252,9 +250,8 @@ class Record:
         """The record behind either form of `to_dict`. With `include_metadata` it equals the one it was made from."""
         if not isinstance(source, Mapping):
             raise RecordValidationError(f"a record is made from a mapping, not {type(source).__name__}")
-        fields = source.get("fields")
-        if isinstance(fields, Mapping) and source.keys() <= _FORM and all(map(_is_field_form, fields.values())):
-            data: dict[str, Any] = {name: Field.from_dict(form) for name, form in fields.items()}
+        if _is_unflattened(source):
+            data: dict[str, Any] = {name: Field.from_dict(form) for name, form in source["fields"].items()}
             return cls(data, source.get("metadata"), source.get("id"))
         data = dict(source)
         return cls(metadata=data.pop("_metadata", None), id=data.pop("_id", None), data=data)
@@ -272,5 +269,8 @@ class Record:
         return f"Record({{{values}}}, id={self.id!r})"
 
 
-def _is_field_form(form: Any) -> bool:
-    return isinstance(form, Mapping) and {"name", "value"} <= form.keys()
+def _is_unflattened(source: Mapping[str, Any]) -> bool:
+    fields = source.get("fields")
+    if not {"id", "fields"} <= source.keys() <= {"id", "fields", "metadata"} or not isinstance(fields, Mapping):
+        return False
+    return all(isinstance(form, Mapping) and {"name", "value"} <= form.keys() for form in fields.values())
