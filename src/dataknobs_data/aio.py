@@ -1,14 +1,14 @@
 """The same databases for asyncio.
 
 One generic class: each call runs the blocking database's method in one of a bounded number of threads. A record store
-waits for its server, not for Python, so threads lose nothing to a second, hand-written asynchronous core; the measurement
-is in docs/decisions. A task that is cancelled stops waiting; the request it sent may still be carried out.
+waits for its server, not for Python, so threads lose nothing to a second, hand-written asynchronous core; the
+measurement is in docs/decisions. A task that is cancelled stops waiting; the request it sent may still be carried out.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
 from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
-from dataknobs_data.query import ComplexQuery, Query
+from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, windows
@@ -28,7 +28,7 @@ T = TypeVar("T")
 class AsyncDatabase:
     """A record database for asyncio: the methods of SyncDatabase, awaited, with the same answers and errors.
 
-    Iterables handed to batch methods are consumed in a worker thread. May be shared by tasks of one event loop.
+    Blocking iterables handed to it are consumed in a worker thread. May be shared by tasks of one event loop.
     """
 
     sync_class: ClassVar[type[SyncDatabase]]
@@ -108,7 +108,7 @@ class AsyncDatabase:
         return await self._run(self.sync.get_version, id)
 
     # ------------------------------------------------------------------ many records
-    async def search(self, query: Query | ComplexQuery | None = None, *, on_error: OnError = "raise") -> SearchResults:
+    async def search(self, query: Query | None = None, *, on_error: OnError = "raise") -> SearchResults:
         """See SyncDatabase.search."""
         return await self._run(self.sync.search, query, on_error=on_error)
 
@@ -116,7 +116,7 @@ class AsyncDatabase:
         """See SyncDatabase.all."""
         return await self._run(self.sync.all)
 
-    async def count(self, query: Query | ComplexQuery | None = None) -> int:
+    async def count(self, query: Query | None = None) -> int:
         """See SyncDatabase.count."""
         return await self._run(self.sync.count, query)
 
@@ -154,12 +154,12 @@ class AsyncDatabase:
 
     # ------------------------------------------------------------------ streams
     async def stream_read(
-        self, query: Query | ComplexQuery | None = None, config: StreamConfig | None = None
+        self, query: Query | None = None, config: StreamConfig | None = None
     ) -> AsyncIterator[Record]:
         """See SyncDatabase.stream_read."""
         source = await self._run(self.sync.stream_windows, query, config)
         try:
-            while (window := await self._run(next, source, None)) is not None:
+            async for window in self._pulled(source):
                 for record in window:
                     yield record
         finally:
@@ -170,17 +170,22 @@ class AsyncDatabase:
     ) -> StreamResult:
         """See SyncDatabase.stream_write. Takes an asynchronous iterable too."""
         writer = await self._run(self.sync.stream_writer, config)
-        async for window in _async_windows(records, writer.config.batch_size):
+        size = writer.config.batch_size
+        if isinstance(records, AsyncIterable):
+            source = _async_windows(records, size)
+        else:
+            source = self._pulled(windows(records, size))
+        async for window in source:
             if not await self._run(writer.write, window):
                 break
         return writer.result()
 
+    async def _pulled(self, items: Iterator[T]) -> AsyncIterator[T]:
+        while (item := await self._run(next, items, None)) is not None:
+            yield item
 
-async def _async_windows(records: Iterable[T] | AsyncIterable[T], size: int) -> AsyncIterator[list[T]]:
-    if not isinstance(records, AsyncIterable):
-        for window in windows(records, size):
-            yield window
-        return
+
+async def _async_windows(records: AsyncIterable[T], size: int) -> AsyncIterator[list[T]]:
     window = []
     async for record in records:
         window.append(record)

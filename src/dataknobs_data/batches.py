@@ -12,6 +12,8 @@ from dataknobs_data.exceptions import BatchError, DatabaseConnectionError, Datak
 T = TypeVar("T", Change, Deletion)
 Result = Document | bool | DataknobsDataError | None
 
+_UNANSWERED = (DatabaseConnectionError, ThrottledError)
+
 
 class BatchRun:
     """What has come of a batch so far: per input index the id and either an answer or an error."""
@@ -42,6 +44,9 @@ class BatchRun:
 
     def _check(self) -> None:
         if self._errors:
+            first, *others = self._errors.values()
+            if self.stopped and len(self._errors) == len(self._ids) and all(one is first for one in others):
+                raise first
             done = {i: id for i, id in enumerate(self._ids) if i not in self._errors and id is not None}
             failed = {i: (self._ids[i], error) for i, error in self._errors.items()}
             raise BatchError(self._operation, done, failed, stopped=self.stopped)
@@ -67,19 +72,22 @@ def _run(
 ) -> BatchRun:
     run = BatchRun(operation)
     for window in inputs:
-        results = apply_window(window, make, apply)
+        results, run.stopped = apply_window(window, make, apply)
         for id, result in results:
             run.add(id, result)
-        if all(isinstance(result, (DatabaseConnectionError, ThrottledError)) for _, result in results):
-            run.stopped = True  # the store is gone: reading on would only turn the rest of the input into more of the same
+        if run.stopped:
             break
     return run
 
 
 def apply_window(
     window: Sequence[Any], make: Callable[[Any], T], apply: Callable[[Sequence[T]], Sequence[Result]]
-) -> list[tuple[str | None, Result]]:
-    """(id, outcome) for each item of a window, in order. Items that make no sense fail alone."""
+) -> tuple[list[tuple[str | None, Result]], bool]:
+    """(id, outcome) for each item of a window, in order, and whether the store is gone.
+
+    Items that make no sense fail alone. The store is gone when it failed as a whole, or answered nothing of the window:
+    going on would only turn the rest of the input into more of the same.
+    """
     results: list[tuple[str | None, Result]] = [(None, None)] * len(window)
     made: list[tuple[int, T]] = []
     for index, item in enumerate(window):
@@ -87,10 +95,18 @@ def apply_window(
             made.append((index, make(item)))
         except DataknobsDataError as error:
             results[index] = (getattr(item, "id", None), error)
+    failure: DataknobsDataError | None = None
     for group in _rounds(made):
-        for (index, one), outcome in zip(group, apply([one for _, one in group]), strict=True):
+        outcomes: Sequence[Result] = [failure] * len(group)
+        if failure is None:
+            try:
+                outcomes = apply([one for _, one in group])
+            except DataknobsDataError as error:
+                failure, outcomes = error, [error] * len(group)
+        for (index, one), outcome in zip(group, outcomes, strict=True):
             results[index] = (one.id, outcome)
-    return results
+    unanswered = bool(results) and all(isinstance(result, _UNANSWERED) for _, result in results)
+    return results, failure is not None or unanswered
 
 
 def _rounds(made: Sequence[tuple[int, T]]) -> Iterator[list[tuple[int, T]]]:

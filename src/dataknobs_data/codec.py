@@ -1,32 +1,35 @@
 """Record document ⇄ JSON bytes, without losing a Python type.
 
 A document is plain JSON that any tool can read. What JSON lacks (date-times, dates, times, time spans, decimals, bytes,
-UUIDs, sets, tuples, NaN and infinities, integers beyond 64 bits) is written in its human-readable form, and `types` says
-by JSON Pointer (RFC 6901) what it was: `{"data": {"due": "2024-05-01"}, "types": {"/data/due": "date"}}`.
+UUIDs, sets, tuples, NaN and infinities, integers beyond 64 bits) is written in its human-readable form, and `types`
+says by JSON Pointer (RFC 6901) what it was: `{"data": {"due": "2024-05-01"}, "types": {"/data/due": "date"}}`.
 """
 
 from __future__ import annotations
 
 import base64
-import binascii
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import orjson
 
 from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import DataFormatError, SerializationError
+from dataknobs_data.fields import FieldType
 
 FORMAT = 1
 """Version of the document format that this package writes; it reads this and older ones."""
 
 _INT64_MIN, _UINT64_MAX = -(2**63), 2**64 - 1
-_DECIMAL_DIGITS_MAX = 4300  # beyond it int() and str() refuse decimal digits (sys.get_int_max_str_digits), not hexadecimal
+_DECIMAL_DIGITS_MAX = (
+    4300  # beyond it int() and str() refuse decimal digits (sys.get_int_max_str_digits), not hexadecimal
+)
 
 
 # ---------------------------------------------------------------------------------------------- documents
@@ -78,20 +81,56 @@ def decode(body: bytes | memoryview, *, id: str, birth: str, modified: str) -> D
         created_at=str(tree.get("created_at") or metadata.get("created_at") or modified),
         updated_at=str(tree.get("updated_at") or metadata.get("updated_at") or modified),
         born=str(tree.get("born") or birth),
-        replaces=frozenset(map(str, tree.get("replaces") or ())),
+        replaces=_births(tree, id),
         revision=str(tree.get("revision") or birth),
-        fields=tree.get("fields") or {} if "data" in tree else {},
+        fields=_field_extras(tree, id) if "data" in tree else {},
     )
+
+
+def as_read(document: Document) -> Document:
+    """What a reader of the stored form is given for `document`. Raises SerializationError as `encode` does."""
+    return decode(encode(document), id=document.id, birth=document.born, modified=document.updated_at)
 
 
 def _load_object(body: bytes | memoryview, id: str) -> dict[str, Any]:
     try:
-        tree = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        tree = _load(body)
+    except ValueError as error:
         raise DataFormatError(f"record {id!r}: damaged document ({len(body)} bytes): {error}", id=id) from error
     if not isinstance(tree, dict):
         raise DataFormatError(f"record {id!r}: not a record document: its JSON is no object", id=id)
     return tree
+
+
+def _load(body: bytes | memoryview) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        if b"NaN" in bytes(body) or b"Infinity" in bytes(body):
+            return json.loads(bytes(body))  # other writers leave these in their JSON, as Python's json module does
+        raise
+
+
+def _births(tree: Mapping[str, Any], id: str) -> frozenset[str]:
+    replaces = tree.get("replaces") or []
+    if isinstance(replaces, list) and all(isinstance(birth, str) for birth in replaces):
+        return frozenset(replaces)
+    raise DataFormatError(f"record {id!r}: damaged document: 'replaces' is no list of strings", id=id)
+
+
+def _field_extras(tree: Mapping[str, Any], id: str) -> dict[str, Any]:
+    extras = tree.get("fields") or {}
+    if isinstance(extras, dict) and all(map(_is_field_extra, extras.values())):
+        return extras
+    raise DataFormatError(f"record {id!r}: damaged document: 'fields' says what no field can be", id=id)
+
+
+def _is_field_extra(extra: Any) -> bool:
+    return (
+        isinstance(extra, dict)
+        and extra.get("type", FieldType.STRING) in FieldType._value2member_map_
+        and isinstance(extra.get("metadata", {}), dict)
+    )
 
 
 def _foreign_fields(tree: Mapping[str, Any]) -> Any:
@@ -123,13 +162,13 @@ def _plain(value: Any, path: str, types: dict[str, str]) -> Any:
     if value is None or value is True or value is False:
         return value
     if isinstance(value, str):
-        return value
+        return _plain_text(value, path)
     if isinstance(value, int):
         return _plain_int(value, path, types)
     if isinstance(value, float):
         return _plain_float(value, path, types)
     if isinstance(value, dict):
-        return {_checked_key(k, path): _plain(v, f"{path}/{escape_pointer(k)}", types) for k, v in value.items()}
+        return {_plain_key(k, path): _plain(v, f"{path}/{escape_pointer(k)}", types) for k, v in value.items()}
     if isinstance(value, list):
         return [_plain(v, f"{path}/{i}", types) for i, v in enumerate(value)]
     for kind, (accepts, write, _) in _KINDS.items():
@@ -138,10 +177,22 @@ def _plain(value: Any, path: str, types: dict[str, str]) -> Any:
             written = write(value)
             return _plain(written, path, types) if isinstance(written, list) else written
     raise SerializationError(
-        f"the value at {path} is a {type(value).__module__}.{type(value).__qualname__}, which has no faithful stored form; "
-        "convert it to str, int, float, bool, None, list, dict, datetime, date, time, timedelta, Decimal, bytes, UUID, set or tuple",
+        f"the value at {path} is a {type(value).__module__}.{type(value).__qualname__}, which has no faithful stored "
+        f"form; convert it to str, int, float, bool, None, list, dict, {', '.join(_KINDS)}",
         path=path,
     )
+
+
+def _plain_text(value: str, path: str) -> str:
+    text = value if type(value) is str else str.__str__(value)
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise SerializationError(
+                f"the text at {path} holds a lone surrogate ({error}), which UTF-8 cannot hold", path=path
+            ) from error
+    return text
 
 
 def _plain_int(value: int, path: str, types: dict[str, str]) -> Any:
@@ -158,9 +209,9 @@ def _plain_float(value: float, path: str, types: dict[str, str]) -> Any:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def _checked_key(key: Any, path: str) -> str:
+def _plain_key(key: Any, path: str) -> str:
     if isinstance(key, str):
-        return key
+        return _plain_text(key, path)
     raise SerializationError(f"the dict at {path} has the key {key!r}: keys must be strings", path=path)
 
 
@@ -187,9 +238,11 @@ def restore(tree: Any, types: Mapping[str, str], id: str) -> None:
                 holder = holder[int(segment) if isinstance(holder, list) else segment]
             slot = int(last) if isinstance(holder, list) else last
             holder[slot] = _READERS[types[pointer]](holder[slot])
-        except (LookupError, TypeError, ValueError, InvalidOperation, binascii.Error, ZoneInfoNotFoundError) as error:
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError, OSError) as error:
             raise DataFormatError(
-                f"record {id!r}: damaged document: the value at {pointer} is no {types[pointer]}: {error}", id=id, path=pointer
+                f"record {id!r}: damaged document: the value at {pointer} is no {types[pointer]}: {error}",
+                id=id,
+                path=pointer,
             ) from error
 
 
@@ -209,8 +262,11 @@ def _read_datetime(text: str) -> datetime:
     moment = datetime.fromisoformat(stamp)
     if not zone:
         return moment
-    local = moment.replace(tzinfo=ZoneInfo(zone[:-1]))
-    return local if local.utcoffset() == moment.utcoffset() else local.replace(fold=1)
+    for fold in (0, 1):
+        local = moment.replace(tzinfo=ZoneInfo(zone[:-1]), fold=fold)
+        if local.utcoffset() == moment.utcoffset():
+            return local
+    return moment.astimezone(ZoneInfo(zone[:-1]))  # the zone's rules have changed since: the instant counts
 
 
 def _read_time(text: str) -> time:
@@ -227,17 +283,26 @@ def _read_span(text: str) -> timedelta:
     return timedelta(microseconds=int(Decimal(text[2:-1]).scaleb(6)))
 
 
+def _write_bytes(value: bytes | bytearray) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _read_bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)
+
+
 def _write_set(value: set[Any] | frozenset[Any]) -> list[Any]:
     return sorted(value, key=lambda item: (type(item).__name__, repr(item)))
 
 
-_KINDS: dict[str, tuple[type | tuple[type, ...], Callable[[Any], Any], Callable[[Any], Any]]] = {
+_KINDS: dict[str, tuple[type, Callable[[Any], Any], Callable[[Any], Any]]] = {
     "datetime": (datetime, _write_temporal, _read_datetime),
     "date": (date, date.isoformat, date.fromisoformat),
     "time": (time, _write_temporal, _read_time),
     "timedelta": (timedelta, _write_span, _read_span),
     "Decimal": (Decimal, str, Decimal),
-    "bytes": ((bytes, bytearray), lambda v: base64.b64encode(v).decode(), lambda t: base64.b64decode(t, validate=True)),
+    "bytes": (bytes, _write_bytes, _read_bytes),
+    "bytearray": (bytearray, _write_bytes, lambda text: bytearray(_read_bytes(text))),
     "UUID": (UUID, str, UUID),
     "set": (set, _write_set, set),
     "frozenset": (frozenset, _write_set, frozenset),

@@ -1,13 +1,15 @@
 """The contract of every database, in its blocking form. `aio.py` has the same in asyncio's form.
 
-A database turns records into changes and documents into records; its engine does the storing. Everything a user can ask of
-any backend is here, once.
+A database turns records into changes and documents into records; its engine does the storing. Everything a user can
+ask of any backend is here, once.
 """
 
 from __future__ import annotations
 
+import reprlib
 import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
@@ -15,9 +17,9 @@ from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.batches import change_batch, delete_batch
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine
-from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, RecordValidationError
+from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
 from dataknobs_data.matching import project
-from dataknobs_data.query import ComplexQuery, Query
+from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, prefetched, windows
@@ -57,7 +59,9 @@ class SyncDatabase:
     @classmethod
     def make_engine(cls, config: dict[str, Any], runtime: Runtime) -> Engine:
         """The engine for `config`; checks the settings, connects to nothing. For backends to define."""
-        raise ConfigurationError(f"{cls.__name__} is not a backend; use one of them, or SyncDatabase.from_backend(name, config)")
+        raise ConfigurationError(
+            f"{cls.__name__} is not a backend; use one of them, or SyncDatabase.from_backend(name, config)"
+        )
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
@@ -85,7 +89,9 @@ class SyncDatabase:
     def __enter__(self) -> Self:
         return self.connect()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -145,7 +151,7 @@ class SyncDatabase:
         return self._ready().get_version(check_id(id))
 
     # ------------------------------------------------------------------ many records
-    def search(self, query: Query | ComplexQuery | None = None, *, on_error: OnError = "raise") -> SearchResults:
+    def search(self, query: Query | None = None, *, on_error: OnError = "raise") -> SearchResults:
         """The records that `query` finds, sorted as it says, by id (code point) when it does not.
 
         A record that is damaged in the store raises DataFormatError; with `on_error="collect"` it is left out and its
@@ -162,7 +168,7 @@ class SyncDatabase:
         """All records, by id."""
         return self.search()
 
-    def count(self, query: Query | ComplexQuery | None = None) -> int:
+    def count(self, query: Query | None = None) -> int:
         """How many records `query` finds; all of them without one."""
         return self._ready().count(as_query(query))
 
@@ -171,7 +177,7 @@ class SyncDatabase:
         return list(self._ready().list_ids(prefix))
 
     def clear(self) -> int:
-        """Deletes every record of this database and returns how many there were. Never touches what is not a record of it."""
+        """Deletes every record of this database, and nothing else; returns how many there were."""
         return self._ready().clear()
 
     # ------------------------------------------------------------------ batches
@@ -207,14 +213,13 @@ class SyncDatabase:
     upsert_batch, delete_batch = batch_upsert, batch_delete
 
     # ------------------------------------------------------------------ streams
-    def stream_read(self, query: Query | ComplexQuery | None = None, config: StreamConfig | None = None) -> Iterator[Record]:
+    def stream_read(self, query: Query | None = None, config: StreamConfig | None = None) -> Iterator[Record]:
         """The records that `query` finds, one by one, in bounded memory unless the query sorts."""
-        for window in self.stream_windows(query, config):
-            yield from window
+        with closing(self.stream_windows(query, config)) as source:
+            for window in source:
+                yield from window
 
-    def stream_windows(
-        self, query: Query | ComplexQuery | None = None, config: StreamConfig | None = None
-    ) -> Generator[list[Record]]:
+    def stream_windows(self, query: Query | None = None, config: StreamConfig | None = None) -> Generator[list[Record]]:
         """As `stream_read`, in lists of `config.batch_size`, `config.prefetch` of them read ahead."""
         settings, chosen = config or StreamConfig(), as_query(query)
         records = _records(self._ready().scan(chosen), chosen)
@@ -244,7 +249,7 @@ class SyncDatabase:
 
     def _upsertion(self, item: Any, expected_version: str | None = None) -> Change:
         if isinstance(item, tuple):
-            id, record = item
+            id, record = _pair(item)
             return Change(Verb.UPSERT, check_id(id), _checked(record), expected_version)
         if _checked(item).id is None:
             return Change(Verb.UPSERT, self._runtime.new_id(), item, expected_version, generated=True)
@@ -256,27 +261,28 @@ class SyncDatabase:
         return document
 
 
-def as_query(query: Query | ComplexQuery | None) -> Query:
-    """Any form of query as a Query. Raises RecordValidationError for what is none."""
+def as_query(query: Query | None) -> Query:
+    """`query`, or the one that finds everything. Raises QueryError for what is no query."""
     if query is None:
         return Query()
-    if isinstance(query, ComplexQuery):
-        return query.to_query()
     if isinstance(query, Query):
         return query
-    raise RecordValidationError(f"a query must be a Query, not {type(query).__name__}: build one with Query().filter(…)")
+    raise QueryError(f"a query must be a Query, not {type(query).__name__}: build one with Query().filter(…)")
 
 
 def _records(documents: Iterator[Document], query: Query) -> Iterator[Record]:
-    names = query.fields
-    for document in documents:
-        record = to_record(document)
-        yield record if names is None else project(record, names)
+    return (project(to_record(document), query.projection) for document in documents)
 
 
-def _pair_update(pair: Any) -> Change:
-    id, record = pair
+def _pair_update(item: Any) -> Change:
+    id, record = _pair(item)
     return Change(Verb.UPDATE, check_id(id), _checked(record))
+
+
+def _pair(item: Any) -> tuple[Any, Any]:
+    if isinstance(item, tuple | list) and len(item) == 2:
+        return item[0], item[1]
+    raise RecordValidationError(f"expected an (id, record) pair, not {type(item).__name__} {reprlib.repr(item)}")
 
 
 def _checked(record: Any) -> Record:
@@ -289,5 +295,3 @@ def _raised(outcome: T | DataknobsDataError) -> T:
     if isinstance(outcome, DataknobsDataError):
         raise outcome
     return outcome
-
-

@@ -1,7 +1,7 @@
 """The stored form of a record, and the one place that says what create, update and upsert make of it.
 
-Every backend keeps `Document`s and calls `resolve` while it holds whatever makes its write atomic (a lock, a transaction,
-an ETag), so all of them give the same answers.
+Every backend keeps `Document`s and calls `resolve` while it holds whatever makes its write atomic (a lock, a
+transaction, an ETag), so all of them give the same answers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError, RecordValidationError
 from dataknobs_data.fields import Field, FieldType
-from dataknobs_data.matching import MISSING, instant
+from dataknobs_data.instants import instant
+from dataknobs_data.paths import MISSING, find
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime, iso_utc
 
@@ -53,27 +54,13 @@ class Document:
             return self.id
         if name in self.data:
             return self.data[name]
-        head, dot, rest = name.partition(".")
-        if not dot:
+        if "." not in name:
             return MISSING
-        if head in self.data:
-            return dig(self.data[head], rest)
-        return self._metadata_value(rest) if head == "metadata" else MISSING
+        return find(name, self.data, self.full_metadata() if name.startswith("metadata.") else {})
 
-    def _metadata_value(self, name: str) -> Any:
-        if name in STAMPS:
-            return getattr(self, name)
-        return dig(self.metadata, name)
-
-
-def dig(value: Any, path: str) -> Any:
-    """What lies at a dotted path in nested dicts; a key that holds dots wins over the path. MISSING where there is none."""
-    if not isinstance(value, Mapping):
-        return MISSING
-    if path in value:
-        return value[path]
-    head, dot, rest = path.partition(".")
-    return dig(value[head], rest) if dot and head in value else MISSING
+    def full_metadata(self) -> dict[str, Any]:
+        """The user's metadata with the database's STAMPS, which win; its containers are the document's own."""
+        return {**self.metadata, "id": self.id, "created_at": self.created_at, "updated_at": self.updated_at}
 
 
 class Verb(StrEnum):
@@ -136,17 +123,24 @@ def duplicate(id: str) -> DuplicateRecordError:
 
 def _first_version(change: Change, runtime: Runtime) -> Document:
     now = runtime.timestamp()
-    imported = instant(change.record.metadata.get("created_at"))
     return Document(
         id=change.id,
         data=_plain_data(change.record),
         metadata=user_metadata(change.record.metadata),
-        created_at=iso_utc(imported) if imported else now,
+        created_at=_imported_instant(change.record) or now,
         updated_at=now,
         born=change.id if change.generated else runtime.new_id(),
         revision=runtime.new_id(),
         fields=_field_extras(change.record),
     )
+
+
+def _imported_instant(record: Record) -> str | None:
+    imported = instant(record.metadata.get("created_at"))
+    try:
+        return iso_utc(imported) if imported else None
+    except OverflowError:  # an offset that leads out of the years 1 to 9999
+        return None
 
 
 def _next_version(change: Change, current: Document, runtime: Runtime) -> Document:
@@ -173,7 +167,7 @@ def _field_extras(record: Record) -> dict[str, Any]:
     extras: dict[str, Any] = {}
     for name, one in record.fields.items():
         extra: dict[str, Any] = {}
-        if one.type is not Field(name, one.value).type:
+        if one.type is not FieldType.of(one.value):
             extra["type"] = one.type.value
         if one.metadata:
             extra["metadata"] = unshared(one.metadata)
@@ -185,14 +179,11 @@ def _field_extras(record: Record) -> dict[str, Any]:
 def to_record(document: Document) -> Record:
     """The record that a user is handed: nothing shared with the document, with `.id` and the stamps in its metadata."""
     extras = document.fields
-    data = {name: _to_field(name, value, extras[name]) if name in extras else unshared(value) for name, value in document.data.items()}
-    metadata = {
-        **unshared(document.metadata),
-        "id": document.id,
-        "created_at": document.created_at,
-        "updated_at": document.updated_at,
+    data = {
+        name: _to_field(name, value, extras[name]) if name in extras else unshared(value)
+        for name, value in document.data.items()
     }
-    return Record(data, metadata=metadata, id=document.id)
+    return Record(data, metadata=unshared(document.full_metadata()), id=document.id)
 
 
 def _to_field(name: str, value: Any, extra: Mapping[str, Any]) -> Field:
@@ -220,5 +211,7 @@ def check_id(id: Any) -> str:
     try:
         id.encode()
     except UnicodeEncodeError as error:
-        raise RecordValidationError(f"record id {id!r} holds a lone surrogate, which UTF-8 cannot hold", id=id) from error
+        raise RecordValidationError(
+            f"record id {id!r} holds a lone surrogate, which UTF-8 cannot hold", id=id
+        ) from error
     return id

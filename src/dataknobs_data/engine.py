@@ -1,7 +1,8 @@
-"""What a backend has to do. Everything else (records, ids, batches, streams, async) is built on it once, in database.py.
+"""What a backend has to do. All else (records, ids, batches, streams, async) is built on it once, in database.py.
 
-An engine is blocking and safe to call from many threads. It keeps `Document`s and decides what a write becomes by calling
-`documents.resolve` while the write is atomic. It never sees the caller's own containers again after a call returns.
+An engine is blocking and safe to call from many threads. It keeps `Document`s and decides what a write becomes by
+calling `documents.resolve` while the write is atomic. It never sees the caller's own containers again after a call
+returns.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class Engine(ABC):
 
     @abstractmethod
     def scan(self, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
-        """The documents that `query` asks for: filtered, sorted (by id without a sort), offset and limited; not projected.
+        """The documents that `query` asks for: filtered, sorted (by id without a sort), cut; not projected.
 
         Damaged documents go to `on_damage`, or raise DataFormatError where it is None.
         """
@@ -117,4 +118,3 @@ def attempt_delete(deletion: Deletion, current: Document | None) -> bool | Datak
     except DataknobsDataError as error:
         return error
     return current is not None
-

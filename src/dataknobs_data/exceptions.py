@@ -12,7 +12,7 @@
     │   ├── TransactionError          the relational database rolled the work back: try again
     │   ├── SnapshotExpiredError      what was being read has been cleaned away: start the read again
     │   └── TimeTravelError           that instant can no longer be read; the message names the earliest that can
-    ├── IncompatibleStoreError        the store ignores or lacks something correctness rests on: use another, or degrade knowingly
+    ├── IncompatibleStoreError        the store lacks what correctness rests on: use another, or degrade knowingly
     ├── RecordNotFoundError           no record has that id
     ├── ConcurrencyError              somebody else changed the record: read it again, decide again
     │   └── DuplicateRecordError      the id is taken (also a ValueError): choose another, or update

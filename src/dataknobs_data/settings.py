@@ -1,4 +1,4 @@
-"""From a plain mapping (code, YAML, environment) to a backend's frozen settings, or an error that says which key is wrong.
+"""From a plain mapping (code, YAML, URL) to a backend's frozen settings, or an error that says which key is wrong.
 
 A backend declares its settings as a frozen dataclass: field names are the keys, annotations the types, defaults the
 defaults. Fields whose metadata has `secret` never show in repr, logs or errors.
@@ -6,7 +6,6 @@ defaults. Fields whose metadata has `secret` never show in repr, logs or errors.
 
 from __future__ import annotations
 
-import difflib
 import types
 import typing
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import MISSING, Field, field, fields
 from typing import Any, TypeVar
 
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.spelling import did_you_mean
 
 T = TypeVar("T")
 
@@ -42,7 +42,9 @@ def read_settings(cls: type[T], backend: str, config: Mapping[str, Any], aliases
         if value is None:
             continue
         if name in values:
-            raise ConfigurationError(f"{backend} backend: {key!r} sets {name!r} a second time; keep one spelling", key=key)
+            raise ConfigurationError(
+                f"{backend} backend: {key!r} sets {name!r} a second time; keep one spelling", key=key
+            )
         values[name] = _converted(backend, key, value, hints[name], known[name])
     for one in known.values():
         if one.name not in values and one.default is MISSING and one.default_factory is MISSING:
@@ -52,9 +54,7 @@ def read_settings(cls: type[T], backend: str, config: Mapping[str, Any], aliases
 
 def unknown_key(backend: str, key: str, known: list[str]) -> ConfigurationError:
     """The error for a key that no setting has, naming the nearest."""
-    near = difflib.get_close_matches(str(key).lower(), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f" (it knows {', '.join(sorted(known)) or 'no settings'})"
-    return ConfigurationError(f"{backend} backend: unknown setting {key!r}{hint}", key=key)
+    return ConfigurationError(f"{backend} backend: unknown setting {key!r}; {did_you_mean(key, known)}", key=key)
 
 
 def _converted(backend: str, key: str, value: Any, hint: Any, one: Field[Any]) -> Any:

@@ -44,21 +44,31 @@ class StreamConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ConfigurationError(f"StreamConfig: batch_size must be a whole number from 1 up, not {self.batch_size!r}")
+            raise ConfigurationError(
+                f"StreamConfig: batch_size must be a whole number from 1 up, not {self.batch_size!r}"
+            )
         if not isinstance(self.prefetch, int) or self.prefetch < 0:
             raise ConfigurationError(f"StreamConfig: prefetch must be a whole number from 0 up, not {self.prefetch!r}")
         if self.timeout is not None and not self.timeout > 0:
-            raise ConfigurationError(f"StreamConfig: timeout must be a positive number of seconds, not {self.timeout!r}")
+            raise ConfigurationError(
+                f"StreamConfig: timeout must be a positive number of seconds, not {self.timeout!r}"
+            )
         try:
             object.__setattr__(self, "on_conflict", ConflictPolicy(str(self.on_conflict).lower()))
         except ValueError as error:
             known = ", ".join(ConflictPolicy)
-            raise ConfigurationError(f"StreamConfig: on_conflict must be one of {known}, not {self.on_conflict!r}") from error
+            raise ConfigurationError(
+                f"StreamConfig: on_conflict must be one of {known}, not {self.on_conflict!r}"
+            ) from error
 
 
 @dataclass
 class StreamResult:
-    """What came of a stream. `errors` holds (index, record id, error); `duration` is in seconds."""
+    """What came of a stream.
+
+    `errors` holds (index, record id, error) for each record that failed, and one more, without an id, where the stream
+    ended before its input did; `duration` is in seconds.
+    """
 
     total_processed: int = 0
     successful: int = 0
@@ -71,7 +81,7 @@ class StreamResult:
     @property
     def failed_indices(self) -> list[int]:
         """Input positions of the records that failed, ascending."""
-        return sorted(index for index, _, _ in self.errors)
+        return sorted(index for index, _, _ in self.errors if index < self.total_processed)
 
     @property
     def success_rate(self) -> float:

@@ -39,8 +39,11 @@ class StreamWriter:
             return False
         first = self._result.total_processed
         self._result.total_batches += 1
-        for offset, (id, outcome) in enumerate(apply_window(batch, self._make, self._engine.apply_many)):
+        outcomes, gone = apply_window(batch, self._make, self._engine.apply_many)
+        for offset, (id, outcome) in enumerate(outcomes):
             self._count(first + offset, id, batch[offset], outcome)
+        if gone:
+            self._stop("the store cannot be reached any more")
         return not self._stopped
 
     def result(self) -> StreamResult:
@@ -52,11 +55,14 @@ class StreamWriter:
         limit = self.config.timeout
         if limit is None or self._runtime.monotonic() - self._started < limit:
             return False
+        self._stop(f"its timeout of {limit} s is over")
+        return True
+
+    def _stop(self, why: str) -> None:
         self._stopped = True
         done = self._result.total_processed
-        error = DatabaseOperationError(f"stream_write stopped after {done} records: its timeout of {limit} s is over")
+        error = DatabaseOperationError(f"stream_write stopped after {done} records: {why}")
         self._result.errors.append((done, None, error))
-        return True
 
     def _count(self, index: int, id: str | None, record: Record, outcome: Result) -> None:
         result = self._result

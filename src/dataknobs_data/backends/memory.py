@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from dataknobs_data.aio import AsyncDatabase
+from dataknobs_data.codec import as_read
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.documents import Change, Deletion, Document, resolve
 from dataknobs_data.engine import Engine, ErrorSink, Outcome, attempt_delete, run_query
@@ -23,7 +25,11 @@ class NoSettings:
 
 
 class MemoryEngine(Engine):
-    """A dict of documents under one lock. Subclasses override `saved` to make changes durable before they are told."""
+    """A dict of documents under one lock, each as a reader of its stored form would get it.
+
+    Subclasses override `reading` and `writing` to hold more than the lock, and `saved` to make changes durable before
+    they are told.
+    """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -34,15 +40,26 @@ class MemoryEngine(Engine):
 
     def close(self) -> None: ...
 
+    def __repr__(self) -> str:
+        return f"with {len(self._documents)} records"
+
+    def reading(self) -> AbstractContextManager[object]:
+        """Held while documents are read."""
+        return self._lock
+
+    def writing(self) -> AbstractContextManager[object]:
+        """Held while documents are changed and saved."""
+        return self._lock
+
     def saved(self, before: dict[str, Document | None]) -> None:
         """Called under the lock with what the changed ids held before; raising undoes the change."""
 
     def get_many(self, ids: Sequence[str]) -> list[Document | None]:
-        with self._lock:
+        with self.reading():
             return [self._documents.get(id) for id in ids]
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
-        with self._lock:
+        with self.writing():
             before = {change.id: self._documents.get(change.id) for change in changes}
             outcomes = [self._apply(change) for change in changes]
             failure = self._save_or_undo(before)
@@ -51,14 +68,14 @@ class MemoryEngine(Engine):
     def _apply(self, change: Change) -> Outcome:
         try:
             document = resolve(change, self._documents.get(change.id), self._runtime)
+            if document is not None:
+                document = self._documents[change.id] = as_read(document)
         except DataknobsDataError as error:
             return error
-        if document is not None:
-            self._documents[change.id] = document
         return document
 
     def delete_many(self, deletions: Sequence[Deletion]) -> list[bool | DataknobsDataError]:
-        with self._lock:
+        with self.writing():
             before = {deletion.id: self._documents.get(deletion.id) for deletion in deletions}
             outcomes = [attempt_delete(deletion, before[deletion.id]) for deletion in deletions]
             for deletion, outcome in zip(deletions, outcomes, strict=True):
@@ -80,17 +97,17 @@ class MemoryEngine(Engine):
         return None
 
     def scan(self, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
-        with self._lock:
+        with self.reading():
             snapshot = sorted(self._documents.items())
         return run_query((document for _, document in snapshot), query)
 
     def list_ids(self, prefix: str) -> Iterator[str]:
-        with self._lock:
+        with self.reading():
             ids = sorted(self._documents)
         return (id for id in ids if id.startswith(prefix))
 
     def clear(self) -> int:
-        with self._lock:
+        with self.writing():
             before: dict[str, Document | None] = dict(self._documents)
             self._documents.clear()
             failure = self._save_or_undo(before)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from dataknobs_data.exceptions import BackendNotFoundError
+from dataknobs_data.spelling import did_you_mean
 
 
 @dataclass(frozen=True)
 class BackendInfo:
-    """A backend: where its classes are, what it is for, and the extra that installs its driver (None: nothing needed)."""
+    """A backend: where its classes are, what it is for, and which extra installs the drivers it needs (None: none)."""
 
     name: str
     module: str
@@ -21,6 +22,17 @@ class BackendInfo:
     description: str
     extra: str | None = None
     aliases: tuple[str, ...] = ()
+    drivers: tuple[str, ...] = ()
+
+    @property
+    def missing_drivers(self) -> tuple[str, ...]:
+        """The modules it needs that are not installed; empty when it can be used. Imports none of them."""
+        return tuple(name for name in self.drivers if find_spec(name) is None)
+
+    @property
+    def class_paths(self) -> tuple[str, ...]:
+        """Import paths of its database classes: sync, its alias, async."""
+        return tuple(f"{self.module}.{name}" for name in (self.sync_class, f"Sync{self.sync_class}", self.async_class))
 
 
 BACKENDS = (
@@ -30,19 +42,20 @@ BACKENDS = (
     ),
     BackendInfo(
         "file", "dataknobs_data.backends.file", "FileDatabase", "AsyncFileDatabase",
-        "records in one JSON-lines, CSV or Parquet file", aliases=("jsonl", "csv", "parquet"),
+        "records in one JSON-lines, CSV or Parquet file",
     ),
     BackendInfo(
         "sqlite", "dataknobs_data.backends.sqlite", "SQLiteDatabase", "AsyncSQLiteDatabase",
-        "records in a SQLite table", extra="sqlite", aliases=("sqlite3",),
+        "records in a SQLite table", extra="sqlite", aliases=("sqlite3",), drivers=("sqlalchemy",),
     ),
     BackendInfo(
         "postgres", "dataknobs_data.backends.postgres", "PostgresDatabase", "AsyncPostgresDatabase",
         "records in a PostgreSQL table", extra="postgres", aliases=("pg", "postgresql"),
+        drivers=("sqlalchemy", "psycopg"),
     ),
     BackendInfo(
         "s3", "dataknobs_data.backends.s3", "S3Database", "AsyncS3Database",
-        "records as objects in AWS S3 or any compatible store", extra="s3",
+        "records as objects in AWS S3 or any compatible store", extra="s3", drivers=("boto3",),
     ),
 )  # fmt: skip
 
@@ -54,14 +67,14 @@ def find_backend(name: str) -> BackendInfo:
     info = _BY_NAME.get(name.lower()) if isinstance(name, str) else None
     if info:
         return info
-    near = difflib.get_close_matches(str(name).lower(), _BY_NAME, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     known = ", ".join(backend.name for backend in BACKENDS)
-    raise BackendNotFoundError(f"there is no backend {name!r}{hint} (there are: {known})", backend=name)
+    raise BackendNotFoundError(
+        f"there is no backend {name!r}; {did_you_mean(name, _BY_NAME)} (there are: {known})", backend=name
+    )
 
 
 def load_backend(name: str, *, asynchronous: bool = False) -> Any:
-    """The database class of a backend. Raises BackendNotFoundError naming the extra to install when its driver is missing."""
+    """The database class of a backend. Raises BackendNotFoundError for an unknown one."""
     info = find_backend(name)
     return getattr(importlib.import_module(info.module), info.async_class if asynchronous else info.sync_class)
 
