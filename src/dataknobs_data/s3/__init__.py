@@ -1,0 +1,1 @@
+"""The engine of the S3 database."""

@@ -1,0 +1,99 @@
+"""Two memories of a store: documents that are good while their ETag stands, and the last listing for a while."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A document's bytes and the ETag they had. `modified`: ISO 8601, when the object was written."""
+
+    body: bytes
+    etag: str
+    modified: str
+
+
+class RecordCache:
+    """Bytes of documents by key, the least recently used given up first. Never an answer by itself: the ETag is asked."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Held | None:
+        """What is held of `key`, which now counts as used."""
+        with self._lock:
+            held = self._held.get(key)
+            if held:
+                self._held.move_to_end(key)
+            return held
+
+    def put(self, key: str, held: Held) -> None:
+        """Holds a document, unless it alone would fill an eighth of the cache."""
+        with self._lock:
+            self._drop(key)
+            if len(held.body) * 8 > self._most_bytes:
+                return
+            self._held[key] = held
+            self._bytes += _cost(key, held)
+            while self._bytes > self._most_bytes:
+                oldest, given_up = self._held.popitem(last=False)
+                self._bytes -= _cost(oldest, given_up)
+
+    def drop(self, key: str) -> None:
+        """Forgets a document."""
+        with self._lock:
+            self._drop(key)
+
+    def _drop(self, key: str) -> None:
+        held = self._held.pop(key, None)
+        if held:
+            self._bytes -= _cost(key, held)
+
+
+def _cost(key: str, held: Held) -> int:
+    overhead = 400  # of the entry's Python objects, measured with sys.getsizeof
+    return len(held.body) + len(key) + overhead
+
+
+class ListingCache:
+    """The ids of the last full listing, for at most `ttl` seconds and never older than this process's own last write."""
+
+    def __init__(self, ttl_seconds: float, monotonic: Callable[[], float]) -> None:
+        self._ttl = ttl_seconds
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._writes = 0
+        self._ids: list[str] | None = None
+        self._taken = 0.0
+        self.last_size: int | None = None
+        """Keys that the last full listing had, however old it is; None before the first."""
+
+    def wrote(self) -> None:
+        """A write of this process was sent, or was answered: what was listed before no longer holds."""
+        with self._lock:
+            self._writes += 1
+            self._ids = None
+
+    def ids(self) -> list[str] | None:
+        """The ids, sorted, if they may still be used."""
+        with self._lock:
+            fresh = self._ids is not None and self._monotonic() - self._taken < self._ttl
+            return self._ids if fresh else None
+
+    def fill(self, list_ids: Callable[[], list[str]]) -> list[str]:
+        """Lists anew and keeps the result, unless this process wrote meanwhile."""
+        with self._lock:
+            writes, began = self._writes, self._monotonic()
+        ids = list_ids()
+        with self._lock:
+            self.last_size = len(ids)
+            if self._writes == writes and self._ttl > 0:
+                self._ids, self._taken = ids, began
+        return ids

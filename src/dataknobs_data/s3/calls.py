@@ -1,0 +1,92 @@
+"""How a request is sent: at most so many at once, again when it failed in passing, never beyond its deadline, and counted.
+
+Deadlines. An operation on one record has `deadline` seconds; one request with its retries at most `timeout`; no request
+starts later than `deadline - timeout`, so everything an operation does to the store happens within its deadline.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.settings import S3Settings
+from dataknobs_data.s3.store import AMBIGUOUS, RETRYABLE, Fault, Kind, ObjectStore
+from dataknobs_data.s3.usage import Meter
+
+T = TypeVar("T")
+
+BACKOFF_SECONDS_FIRST = 0.05
+BACKOFF_SECONDS_MAX = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When the last request of an operation may start, on the monotonic clock."""
+
+    last_start: float
+
+
+class Caller:
+    """Sends requests to one store for all threads of a database."""
+
+    def __init__(self, store: ObjectStore, settings: S3Settings, runtime: Runtime) -> None:
+        self.meter = Meter()
+        self._store = store
+        self._settings = settings
+        self._runtime = runtime
+        self._in_flight = threading.BoundedSemaphore(settings.max_workers)
+        self._not_before = 0.0
+
+    def deadline(self) -> Deadline:
+        """For an operation that begins now."""
+        return Deadline(self._runtime.monotonic() + self._settings.deadline - self._settings.timeout)
+
+    def send(self, operation: str, request: Callable[[ObjectStore], T], deadline: Deadline | None = None) -> T:
+        """Sends `request` (one HTTP request; `operation` is its S3 name), with retries.
+
+        Raises the last Fault; its `answer_lost` says that an attempt may have been applied without our knowing.
+        """
+        clock = self._runtime.monotonic
+        last_start = (deadline or self.deadline()).last_start
+        last_retry = min(clock() + self._settings.timeout / 2, last_start)
+        answer_lost = False
+        for attempt in range(self._settings.max_retries + 1):
+            self._wait_for_calm(last_retry)
+            try:
+                return self._attempt(operation, request, last_start)
+            except Fault as fault:
+                answer_lost = answer_lost or fault.kind in AMBIGUOUS
+                fault.answer_lost = answer_lost
+                pause = self._pause(attempt)
+                if fault.kind is Kind.THROTTLED:
+                    self._not_before = max(self._not_before, clock() + pause)
+                out_of_time = clock() + pause > last_retry
+                if fault.kind not in RETRYABLE or out_of_time or attempt == self._settings.max_retries:
+                    raise
+                self._runtime.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    def _attempt(self, operation: str, request: Callable[[ObjectStore], T], last_start: float) -> T:
+        with self._in_flight:
+            if self._runtime.monotonic() > last_start:
+                raise Fault(Kind.LATE, operation)
+            self.meter.sent(operation)
+            return request(self._store)
+
+    def _pause(self, attempt: int) -> float:
+        """Exponential backoff with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
+        most = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2.0**attempt)
+        return most * self._runtime.random()
+
+    def _wait_for_calm(self, latest: float) -> None:
+        """A "slow down" to one thread slows all of them down."""
+        wait = min(self._not_before, latest) - self._runtime.monotonic()
+        if wait > 0:
+            self._runtime.sleep(wait)
+
+    def close(self) -> None:
+        """Closes the store's connections."""
+        self._store.close()

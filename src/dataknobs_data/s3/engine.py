@@ -1,0 +1,254 @@
+"""The S3 engine: windows of records over the objects tier, listings, and what is done once per process."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from dataknobs_data.backends.registry import missing_driver
+from dataknobs_data.documents import Change, Deletion, Document
+from dataknobs_data.engine import Engine, ErrorSink, Outcome, run_query
+from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError, RecordValidationError
+from dataknobs_data.matching import id_bounds
+from dataknobs_data.query import Query
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.cache import ListingCache, RecordCache
+from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.fanout import FanOut
+from dataknobs_data.s3.faults import public_error, translated
+from dataknobs_data.s3.format import FormatFile
+from dataknobs_data.s3.keys import LONG_SEGMENT_BYTES, Keys, longest_segment_bytes
+from dataknobs_data.s3.listing import Lister
+from dataknobs_data.s3.objects import Objects
+from dataknobs_data.s3.place import Place
+from dataknobs_data.s3.probe import capabilities, holds_long_segments, require_conditions
+from dataknobs_data.s3.removal import Remover
+from dataknobs_data.s3.settings import S3Settings
+from dataknobs_data.s3.store import Fault, Kind, Listed
+from dataknobs_data.s3.tags import Tagger, TagReport
+from dataknobs_data.s3.usage import Usage
+from dataknobs_data.streaming import windows
+
+
+class S3Engine(Engine):
+    """Records as objects below one prefix of one bucket."""
+
+    _caller: Caller
+    _place: Place
+    _objects: Objects
+    _format: FormatFile
+    _lister: Lister
+    _remover: Remover
+    _many: FanOut
+
+    def __init__(self, settings: S3Settings, runtime: Runtime) -> None:
+        self._settings = settings
+        self._runtime = runtime
+        self._keys = Keys(settings.prefix)
+        self._tagger = Tagger(settings.tags)
+        self._listing = ListingCache(settings.cache_ttl, runtime.monotonic)
+        self._preparing = threading.Lock()
+        self._writable = False
+        self._long_segments: bool | None = None
+        self.concurrency = settings.max_workers
+
+    def __repr__(self) -> str:
+        where = self._settings.endpoint_url or "AWS or the configured endpoint"
+        return f"s3://{self._settings.bucket}/{self._settings.prefix} at {where}"
+
+    # ------------------------------------------------------------------ once per process
+    def open(self) -> None:
+        try:
+            from dataknobs_data.s3.stores.connection import open_store  # imports the SDKs
+        except ImportError as error:
+            raise missing_driver("s3", error) from error
+        store, self._place = open_store(self._settings)
+        self._caller = Caller(store, self._settings, self._runtime)
+        self._objects = Objects(self._caller, self._keys, self._settings, self._runtime, self._tagger)
+        self._format = FormatFile(self._caller, self._keys, self._settings.layout)
+        self._lister = Lister(self._caller, self._keys)
+        self._many = FanOut(self._settings.max_workers, "dataknobs-s3")
+        self._remover = Remover(self._caller, self._keys, self._objects, self._lister, self._many, self._listing)
+        self._writable = False
+        with translated("opening the database", self._place):
+            self._make_bucket()
+            self._format.check()
+
+    def _make_bucket(self) -> None:
+        wanted = self._settings.create_bucket
+        if not (wanted or wanted is None and not self._place.is_aws):
+            return
+        try:
+            self._caller.send("HeadBucket", lambda store: store.head_bucket())
+        except Fault as fault:
+            if fault.kind is Kind.NO_BUCKET:
+                self._caller.send("CreateBucket", lambda store: store.create_bucket())
+            elif fault.kind is not Kind.DENIED:  # a policy may allow the objects but not the bucket
+                raise
+
+    def _prepare_to_write(self) -> None:
+        if self._writable:
+            return
+        with self._preparing, translated("preparing the first write", self._place):
+            if self._writable:
+                return
+            found = capabilities(self._caller, self._keys, self._place, self._runtime.new_id())
+            if self._settings.require_conditions:
+                require_conditions(found, self._place)
+            self._objects.capabilities = found
+            if not found.distinct_etags:
+                self._objects.cache = RecordCache(0)  # an ETag that does not tell contents apart proves nothing
+            self._format.ensure()
+            self._writable = True
+
+    def close(self) -> None:
+        self._many.close()
+        self._objects.close()
+        self._caller.close()
+
+    # ------------------------------------------------------------------ by id
+    def get_many(self, ids: Sequence[str]) -> list[Document | None]:
+        return list(self._many.map(self._get, ids))
+
+    def _get(self, id: str) -> Document | None:
+        with translated(f"reading record {id!r}", self._place, id=id):
+            found = self._objects.fetch(id)
+        return found.document if found else None
+
+    def get_at_version(self, id: str, version_id: str) -> Document | None:
+        with translated(f"reading version {version_id!r} of record {id!r}", self._place, id=id):
+            return self._objects.fetch_version(id, version_id)
+
+    def exists(self, id: str) -> bool:
+        with translated(f"looking for record {id!r}", self._place, id=id):
+            return self._objects.head(id) is not None
+
+    def tags(self, id: str) -> TagReport | None:
+        """The tags of a record's object, and which metadata is not among them; None where there is no record."""
+        document = self._get(id)
+        if document is None:
+            return None
+        with translated(f"reading the tags of record {id!r}", self._place, id=id):
+            key = self._keys.record(id)
+            tags = self._caller.send("GetObjectTagging", lambda store: store.get_tags(key))
+        return TagReport(tags, self._tagger.project(document)[1])
+
+    def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
+        self._prepare_to_write()
+        return list(self._many.map(self._apply, changes))
+
+    def _apply(self, change: Change) -> Outcome:
+        try:
+            self._check_key(change.id)
+            with translated(f"writing record {change.id!r}", self._place, id=change.id):
+                return self._objects.apply(change)
+        except DataknobsDataError as error:
+            return error
+        finally:
+            self._listing.wrote()
+
+    def _check_key(self, id: str) -> None:
+        """Says before sending what this store cannot hold."""
+        if self._place.is_aws or longest_segment_bytes(self._keys.record(id)) <= LONG_SEGMENT_BYTES:
+            return
+        with self._preparing, translated(f"looking whether the store holds ids as long as {id[:40]!r}…", self._place):
+            if self._long_segments is None:
+                self._long_segments = holds_long_segments(self._caller, self._keys, self._runtime.new_id())
+        if not self._long_segments:
+            raise RecordValidationError(
+                f"record id {id[:40]!r}… is too long for this store: a part between slashes may have at most "
+                f"{LONG_SEGMENT_BYTES} bytes with its '.json'; nothing was sent",
+                id=id,
+            )
+
+    def delete_many(self, deletions: Sequence[Deletion]) -> list[bool | DataknobsDataError]:
+        self._prepare_to_write()
+        plain = [one.id for one in deletions if one.expected_version is None]
+        if len(plain) == len(deletions) > 1:
+            with translated("looking which records there are to delete", self._place):
+                return self._remover.delete_many(
+                    plain, lambda id, fault: self._error(f"deleting record {id!r}", id, fault)
+                )
+        return list(self._many.map(self._delete, deletions))
+
+    def _delete(self, deletion: Deletion) -> bool | DataknobsDataError:
+        try:
+            with translated(f"deleting record {deletion.id!r}", self._place, id=deletion.id):
+                return self._objects.delete(deletion)
+        except DataknobsDataError as error:
+            return error
+        finally:
+            self._listing.wrote()
+
+    def _error(self, doing: str, id: str, fault: Fault) -> DataknobsDataError:
+        return public_error(fault, doing, self._place, id=id)
+
+    # ------------------------------------------------------------------ by query
+    def scan(self, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
+        return run_query(self._documents(query, on_damage), query)
+
+    def _documents(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        """All documents that `query` may find, in id order."""
+        bounds = id_bounds(query.expression)
+        listed = self._list(bounds.prefix) if bounds.ids is None else {}
+        ids = sorted(listed if bounds.ids is None else filter(self._keys.can_hold, bounds.ids))
+        for window in windows(ids, _fetched_at_once(query) or max(len(ids), 1)):
+            for outcome in self._many.map(partial(self._read_listed, listed), window):
+                if isinstance(outcome, Document):
+                    yield outcome
+                elif outcome is not None:
+                    _report(outcome, on_damage)
+
+    def _list(self, prefix: str) -> dict[str, Listed]:
+        with translated(f"listing records {prefix!r}…", self._place):
+            return self._lister.records(prefix)
+
+    def _read_listed(self, listed: dict[str, Listed], id: str) -> Outcome:
+        """One document of a scan; None where it was deleted since it was listed."""
+        try:
+            if id not in listed:
+                return self._get(id)
+            with translated(f"reading record {id!r}", self._place, id=id, key=listed[id].key):
+                return self._objects.fetch_listed(id, listed[id])
+        except (DataFormatError, RecordArchivedError) as error:
+            return error
+
+    def count(self, query: Query) -> int:
+        if query.expression is not None:
+            return super().count(query)
+        beyond_offset = max(0, len(self._all_ids()) - query.offset_value)
+        return beyond_offset if query.limit_value is None else min(beyond_offset, query.limit_value)
+
+    def list_ids(self, prefix: str) -> Iterator[str]:
+        if prefix and self._listing.ids() is None:
+            return iter(sorted(self._list(prefix)))
+        return (id for id in self._all_ids() if id.startswith(prefix))
+
+    def _all_ids(self) -> list[str]:
+        """The ids of all records, sorted: from the last listing while it is good."""
+        ids = self._listing.ids()
+        return ids if ids is not None else self._listing.fill(lambda: sorted(self._list("")))
+
+    def clear(self) -> int:
+        self._prepare_to_write()
+        with translated("clearing the database", self._place):
+            return self._remover.clear(str(self._place))
+
+    @property
+    def usage(self) -> Usage:
+        """What was sent since the database was opened."""
+        return self._caller.meter.usage()
+
+
+def _fetched_at_once(query: Query) -> int | None:
+    """How many documents answer `query` if none of them is gone meanwhile; None where only their content tells."""
+    if query.expression is not None or query.sort_specs or query.limit_value is None:
+        return None
+    return query.offset_value + query.limit_value
+
+
+def _report(error: DataknobsDataError, on_damage: ErrorSink | None) -> None:
+    if on_damage is None:
+        raise error
+    on_damage(error)

@@ -1,0 +1,55 @@
+"""One call for each of many items, side by side, with answers in the order of the items and bounded memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class FanOut:
+    """A pool of threads. Calls must not use the same pool themselves, or they could wait for each other for ever."""
+
+    def __init__(self, workers: int, name: str) -> None:
+        self.workers = workers
+        self._name = name
+        self._lock = threading.Lock()
+        self._pool: ThreadPoolExecutor | None = None
+
+    def map(self, call: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
+        """`call(item)` for each item, in order. The first exception is raised, and the calls behind it are given up."""
+        source = iter(items)
+        first = list(islice(source, 2))
+        if len(first) < 2:
+            yield from map(call, first)
+            return
+        pool = self._threads()
+        pending: deque[Future[B]] = deque(pool.submit(call, item) for item in first)
+        pending.extend(pool.submit(call, item) for item in islice(source, 2 * self.workers - 2))
+        try:
+            while pending:
+                answer = pending.popleft().result()
+                pending.extend(pool.submit(call, item) for item in islice(source, 1))
+                yield answer
+        finally:
+            for future in pending:
+                future.cancel()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self.workers, thread_name_prefix=self._name)
+            return self._pool
+
+    def close(self) -> None:
+        """Ends the threads when what they are at is done."""
+        with self._lock:
+            if self._pool:
+                self._pool.shutdown(wait=True, cancel_futures=True)
+                self._pool = None

@@ -1,0 +1,150 @@
+"""Every object key is formed and parsed here, and nowhere else.
+
+A record's key is `{prefix}{id}.json`. Ids may hold `/`. Only what a key cannot carry safely is escaped, as `%XX` of its
+UTF-8 bytes: `%` and `\\`, control characters, whole segments that are empty (a lone `%`), `.`, `..` or reserved. All else
+is raw UTF-8, so that keys read like ids. A key that does not decode, or does not encode back to itself, is a stranger's.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from dataknobs_data.documents import check_id
+from dataknobs_data.exceptions import ConfigurationError, RecordValidationError
+
+TABLE, JOBS = "_table", "_jobs"
+RESERVED = frozenset({TABLE, JOBS})
+"""Segments that hold control files, at any depth, and never records."""
+
+KEY_BYTES_MAX = 1024
+"""Bytes of a key in UTF-8; https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html."""
+
+LONG_SEGMENT_BYTES = 255
+"""Bytes between two slashes that every store takes; stores on a file system (SeaweedFS, MinIO) take no more."""
+
+_SUFFIX = ".json"
+_EMPTY = "%"
+_ESCAPED = re.compile(rb"%([0-9A-F]{2})")
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one database: everything below one prefix, which is empty or ends with one slash."""
+
+    prefix: str
+
+    def record(self, id: str) -> str:
+        """The key of a record. Raises RecordValidationError when it would be longer than S3 allows."""
+        key = self.prefix + self.path(id) + _SUFFIX
+        size = len(key.encode())
+        if size > KEY_BYTES_MAX:
+            raise RecordValidationError(
+                f"record id {id[:40]!r}… is too long: its key takes {size} bytes, S3 allows {KEY_BYTES_MAX}", id=id
+            )
+        return key
+
+    def can_hold(self, id: str) -> bool:
+        """Whether a record may have this id at all."""
+        try:
+            return bool(self.record(check_id(id)))
+        except RecordValidationError:
+            return False
+
+    def path(self, id_or_prefix: str) -> str:
+        """An id as it stands in its key, without prefix and suffix."""
+        return "/".join(map(_escape_segment, id_or_prefix.split("/")))
+
+    def id(self, key: str) -> str | None:
+        """The id of a record's key, None for control files and strangers."""
+        if not key.startswith(self.prefix) or not key.endswith(_SUFFIX):
+            return None
+        path = key[len(self.prefix) : -len(_SUFFIX)]
+        segments = path.split("/")
+        if not RESERVED.isdisjoint(segments):
+            return None
+        if "%" not in path and "\\" not in path and path.isprintable() and not {"", ".", ".."}.intersection(segments):
+            return path
+        try:
+            id = "/".join(map(_unescape_segment, segments))
+        except UnicodeDecodeError:
+            return None
+        return id if id and self.path(id) == path else None
+
+    def listing_prefix(self, id_prefix: str) -> str:
+        """A key prefix that all ids starting with `id_prefix` share; it may cover others too."""
+        head, slash, last = id_prefix.rpartition("/")
+        if not _is_plain_start(last):
+            last = ""  # what follows may change how this segment is escaped
+        return self.prefix + (self.path(head) + "/" if slash else "") + last
+
+    @property
+    def format(self) -> str:
+        """The key of the file that says layout and format version."""
+        return f"{self.prefix}{JOBS}/format.json"
+
+    def is_nested_format(self, key: str) -> bool:
+        """Whether `key` says that another database lives inside this one's prefix."""
+        return key.endswith(f"/{JOBS}/format.json") and key != self.format
+
+    def probe(self, name: str) -> str:
+        """A key for trying out what the store can do."""
+        return f"{self.prefix}{JOBS}/probe-{name}"
+
+
+def longest_segment_bytes(key: str) -> int:
+    """Bytes of the longest part between slashes."""
+    return max(len(segment.encode()) for segment in key.split("/"))
+
+
+def check_prefix(prefix: str) -> str:
+    """A configured prefix with exactly one slash at its end and none at its start; "" stays "".
+
+    Raises ConfigurationError for a prefix that S3 tools would not agree about.
+    """
+    trimmed = prefix.strip("/")
+    if not trimmed:
+        return ""
+    for segment in trimmed.split("/"):
+        if segment in ("", ".", "..") or segment in RESERVED or "\\" in segment or any(map(_is_control, segment)):
+            raise ConfigurationError(
+                f"s3 backend: prefix {prefix!r} cannot be used: its part {segment!r} is empty, '.', '..', reserved "
+                "or holds a control character or backslash",
+                key="prefix",
+            )
+    return trimmed + "/"
+
+
+def _is_control(character: str) -> bool:
+    return unicodedata.category(character) == "Cc"
+
+
+def _escape_segment(segment: str) -> str:
+    if segment == "":
+        return _EMPTY
+    if segment in (".", ".."):
+        return "%2E" * len(segment)
+    if segment in RESERVED:
+        return "%5F" + segment[1:]
+    if segment.isprintable() and "%" not in segment and "\\" not in segment:
+        return segment
+    return "".join(_hex(c) if c in "%\\" or _is_control(c) else c for c in segment)
+
+
+def _hex(character: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in character.encode())
+
+
+def _unescape_segment(segment: str) -> str:
+    if segment == _EMPTY:
+        return ""
+    return _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), segment.encode()).decode()
+
+
+def _is_plain_start(start: str) -> bool:
+    """Whether every segment that starts with `start` is escaped to something that starts with `start`."""
+    if not start:
+        return True
+    special = (".", "..", *RESERVED)
+    return _escape_segment(start) == start and not any(word.startswith(start) for word in special)

@@ -1,0 +1,42 @@
+"""What lies below a prefix: one request for each 1,000 keys, control files and strangers left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.store import Listed, Page
+
+PAGE_KEYS = 1000
+"""Keys in one page of a listing at most; https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html."""
+
+
+class Lister:
+    """Listings of one database. Always by boto3: obstore 0.12 fails on a stranger's key that it cannot parse (`a//b`, a
+    tab), takes no prefix that ends within a segment, and shows `x.json/` as `x.json`."""
+
+    def __init__(self, caller: Caller, keys: Keys) -> None:
+        self._caller = caller
+        self._keys = keys
+
+    def records(self, id_prefix: str = "") -> dict[str, Listed]:
+        """Every record whose id starts with `id_prefix`, by id, in the store's order."""
+        pages = self.pages(self._keys.listing_prefix(id_prefix))
+        found = ((self._keys.id(item.key), item) for page in pages for item in page.items)
+        return {id: item for id, item in found if id is not None and id.startswith(id_prefix)}
+
+    def pages(self, key_prefix: str, start_after: str | None = None) -> Iterator[Page]:
+        """All pages below a key prefix, from after a key where one is given."""
+        token: str | None = None
+        while True:
+            page = self._page(key_prefix, token, None if token else start_after)
+            yield page
+            token = page.token
+            if token is None:
+                return
+
+    def _page(self, key_prefix: str, token: str | None, start_after: str | None) -> Page:
+        return self._caller.send(
+            "ListObjectsV2", lambda store: store.list_page(key_prefix, token=token, start_after=start_after)
+        )

@@ -1,0 +1,134 @@
+"""Finding out what a store can really do, before the first write: one that ignores a condition answers "success" too.
+
+Once per process and bucket, under `_jobs/`, eight small requests. AWS is known and not asked
+(https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from dataknobs_data.exceptions import IncompatibleStoreError
+from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.keys import LONG_SEGMENT_BYTES, Keys
+from dataknobs_data.s3.place import Place
+from dataknobs_data.s3.store import ABSENT, EXISTS, Condition, Fault, Kind, Match, ObjectStore, PutOptions
+
+
+class ConditionalDelete(Enum):
+    """How far a store honors conditions on DELETE."""
+
+    ANY = "If-Match: * and If-Match: etag"
+    ETAG = "If-Match: etag only"
+    NONE = "none"
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a store honors."""
+
+    conditional_put: bool = True
+    conditional_delete: ConditionalDelete = ConditionalDelete.ANY
+    tags: bool = True
+    distinct_etags: bool = True
+
+
+_STALE = Match('"00000000000000000000000000000000"')
+
+_known: dict[tuple[str, str], Capabilities] = {}
+_lock = threading.Lock()
+
+
+def capabilities(caller: Caller, keys: Keys, place: Place, name: str) -> Capabilities:
+    """What the store at `place` honors; asked once per process. `name` makes the probe's key unique."""
+    if place.is_aws:
+        return Capabilities()
+    with _lock:
+        address = (place.endpoint, place.bucket)
+        if address not in _known:
+            _known[address] = _Probe(caller, keys.probe(name)).run()
+        return _known[address]
+
+
+def require_conditions(found: Capabilities, place: Place) -> None:
+    """Raises IncompatibleStoreError when the store ignores conditions on PUT: a lost race would look like success."""
+    if not found.conditional_put:
+        raise IncompatibleStoreError(
+            f"{place} ignores the conditions If-None-Match and If-Match on PUT, so concurrent writers would silently "
+            "overwrite each other; use another store, or accept that with require_conditions: false",
+            condition="conditional PUT",
+        )
+
+
+def holds_long_segments(caller: Caller, keys: Keys, name: str) -> bool:
+    """Whether the store takes key segments over 255 bytes; asked only when an id needs one."""
+    key = keys.probe(name + "-" + "x" * (LONG_SEGMENT_BYTES + 1))
+    try:
+        caller.send("PutObject", lambda store: store.put(key, b"probe", PutOptions(), None))
+    except Fault as fault:
+        if fault.kind in (Kind.REFUSED, Kind.SERVER):
+            return False
+        raise
+    caller.send("DeleteObject", lambda store: store.delete(key, None))
+    return True
+
+
+class _Probe:
+    def __init__(self, caller: Caller, key: str) -> None:
+        self._caller = caller
+        self._key = key
+        self._last_etag = ""
+
+    def run(self) -> Capabilities:
+        try:
+            return self._ask()
+        finally:
+            self._succeeds("DeleteObject", lambda store: store.delete(self._key, None))
+
+    def _ask(self) -> Capabilities:
+        created = self._put(b'{"probe": 1}', ABSENT)
+        if not created:
+            self._caller.send("PutObject", lambda store: store.put(self._key, b'{"probe": 1}', PutOptions(), None))
+        overwrote = self._put(b'{"probe": 2}', ABSENT)
+        ignores_match = self._put(b'{"probe": 3}', _STALE)
+        before = self._head_etag()
+        tags = self._put(b'{"probe": 4}', Match(before), {"id": "probe"})
+        updated = tags or self._put(b'{"probe": 4}', Match(before))
+        return Capabilities(
+            conditional_put=created and not overwrote and not ignores_match and updated,
+            conditional_delete=self._conditional_delete(),
+            tags=tags,
+            distinct_etags=self._last_etag != before,
+        )
+
+    def _put(self, body: bytes, condition: Condition, tags: dict[str, str] | None = None) -> bool:
+        def request(store: ObjectStore) -> None:
+            self._last_etag = store.put(self._key, body, PutOptions(tags=tags), condition)
+
+        return self._succeeds("PutObject", request)
+
+    def _head_etag(self) -> str:
+        return self._caller.send("HeadObject", lambda store: store.head(self._key)).etag
+
+    def _conditional_delete(self) -> ConditionalDelete:
+        if self._succeeds("DeleteObject", lambda store: store.delete(self._key, _STALE)):
+            return ConditionalDelete.NONE
+        if not self._succeeds("DeleteObject", lambda store: store.delete(self._key, EXISTS)):
+            etag = self._head_etag()
+            honors = self._succeeds("DeleteObject", lambda store: store.delete(self._key, Match(etag)))
+            return ConditionalDelete.ETAG if honors else ConditionalDelete.NONE
+        says_missing = not self._succeeds("DeleteObject", lambda store: store.delete(self._key, EXISTS))
+        return ConditionalDelete.ANY if says_missing else ConditionalDelete.ETAG
+
+    def _succeeds(self, operation: str, request: Callable[[ObjectStore], object]) -> bool:
+        """Whether the store does it; a failed condition, or a condition or header it does not know, is no."""
+        try:
+            self._caller.send(operation, request)
+        except Fault as fault:
+            if fault.kind in (Kind.CONDITION, Kind.MISSING, Kind.UNSUPPORTED, Kind.REFUSED):
+                return False
+            raise
+        return True

@@ -1,0 +1,124 @@
+"""The settings of an S3 database, checked."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.keys import check_prefix
+from dataknobs_data.settings import read_settings, secret
+
+MIB = 1024 * 1024
+PART_BYTES_MIN = 5 * MIB
+"""Smallest part but the last; https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html."""
+
+STORAGE_CLASSES = (
+    "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE",
+    "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS",
+)  # fmt: skip
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, x-amz-storage-class."""
+
+ALIASES = {
+    "region_name": "region",
+    "aws_access_key_id": "access_key_id",
+    "aws_secret_access_key": "secret_access_key",
+    "aws_session_token": "session_token",
+    "profile_name": "profile",
+}
+
+
+@dataclass(frozen=True)
+class S3Settings:
+    """Where the records lie, how to get there, and how hard to try.
+
+    bucket, prefix             records are `{prefix}{id}.json` in `bucket`
+    region                     default: the AWS chain (environment, profile), then us-east-1
+    endpoint_url               another store than AWS; "" means AWS whatever the environment says
+    access_key_id …            explicit credentials; default: the AWS chain; `profile` names one of its profiles
+    max_workers                requests in flight at most, over all threads
+    max_retries                times a request is sent again at most
+    cache_ttl                  seconds that count() and list_ids() may answer from the last listing; 0 turns it off
+    cache_bytes                bytes of documents kept in memory to be re-used while their ETag stands; 0 turns it off
+    multipart_threshold        bytes from which a document is uploaded in parts; `multipart_chunksize` bytes each
+    storage_class              of documents
+    encryption                 "SSE-S3", "SSE-KMS", or the KMS key (id, alias or ARN) to encrypt documents with
+    expected_bucket_owner      account id; requests fail when the bucket belongs to another
+    create_bucket              make a missing bucket; default: only on custom endpoints
+    tags                       mirror metadata as object tags: true, false, or the names to mirror
+    layout                     "objects": one object a record
+    timeout                    seconds for one request with its retries; deadline: for one operation on one record
+    require_conditions         refuse a store that ignores conditional requests; false: work without, last writer wins
+    """
+
+    bucket: str
+    prefix: str = "records/"
+    region: str | None = None
+    endpoint_url: str | None = None
+    access_key_id: str | None = None
+    secret_access_key: str | None = secret()
+    session_token: str | None = secret()
+    profile: str | None = None
+    max_workers: int = 10
+    max_retries: int = 10
+    cache_ttl: float = 60.0
+    cache_bytes: int = 64 * MIB
+    multipart_threshold: int = PART_BYTES_MIN
+    multipart_chunksize: int = PART_BYTES_MIN
+    storage_class: str | None = None
+    encryption: str | None = None
+    expected_bucket_owner: str | None = None
+    create_bucket: bool | None = None
+    tags: bool | list[str] = True
+    layout: str = "objects"
+    timeout: float = 20.0
+    deadline: float = 60.0
+    require_conditions: bool = True
+
+
+def s3_settings(config: Mapping[str, Any]) -> S3Settings:
+    """Checked settings from a plain mapping. Raises ConfigurationError naming the key."""
+    if not config.get("bucket"):
+        raise ConfigurationError("S3 backend requires 'bucket': bucket name is required", key="bucket")
+    settings = read_settings(S3Settings, "s3", config, ALIASES)
+    _check_numbers(settings)
+    _check_choices(settings)
+    return replace(settings, prefix=check_prefix(settings.prefix))
+
+
+def _check_numbers(settings: S3Settings) -> None:
+    least = {
+        "max_workers": 1, "max_retries": 0, "cache_ttl": 0, "cache_bytes": 0, "multipart_threshold": 1,
+        "multipart_chunksize": PART_BYTES_MIN, "timeout": 0.01, "deadline": 0.02,
+    }  # fmt: skip
+    for name, minimum in least.items():
+        if not getattr(settings, name) >= minimum:
+            raise ConfigurationError(
+                f"s3 backend: {name} is {getattr(settings, name)}, but must be {minimum} or more", key=name
+            )
+    if settings.deadline <= settings.timeout:
+        raise ConfigurationError(
+            f"s3 backend: deadline ({settings.deadline} s, a whole operation) must be longer than timeout ({settings.timeout} s, one request)",
+            key="deadline",
+        )
+
+
+def _check_choices(settings: S3Settings) -> None:
+    if settings.storage_class is not None and settings.storage_class not in STORAGE_CLASSES:
+        raise ConfigurationError(
+            f"s3 backend: storage_class {settings.storage_class!r} is none of {', '.join(STORAGE_CLASSES)}",
+            key="storage_class",
+        )
+    if settings.layout != "objects":
+        raise ConfigurationError(
+            f"s3 backend: layout {settings.layout!r} is not available in this version; use 'objects'", key="layout"
+        )
+    if bool(settings.access_key_id) != bool(settings.secret_access_key):
+        raise ConfigurationError("s3 backend: access_key_id and secret_access_key go together", key="access_key_id")
+    if settings.endpoint_url and urllib.parse.urlsplit(settings.endpoint_url).scheme not in ("http", "https"):
+        raise ConfigurationError(
+            f"s3 backend: endpoint_url {settings.endpoint_url!r} must start with http:// or https://",
+            key="endpoint_url",
+        )

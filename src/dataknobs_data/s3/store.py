@@ -1,0 +1,157 @@
+"""The port to an object store: one method is one HTTP request, one exception says how it failed.
+
+Adapters in stores/ implement `ObjectStore` over an SDK and know nothing of records, retries or deadlines. Conditions
+follow RFC 9110 section 13 and https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-requests.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+
+class Kind(Enum):
+    """Why a request failed, by what one can do about it."""
+
+    MISSING = "no such object"
+    NO_BUCKET = "no such bucket"
+    CONDITION = "the condition does not hold: look again"
+    DENIED = "access denied"
+    CREDENTIALS = "the credentials are missing or wrong"
+    ARCHIVED = "the object lies in an archive class"
+    UNSUPPORTED = "the store does not implement this"
+    REFUSED = "the request makes no sense to the store"
+    THROTTLED = "the store asks to slow down"
+    SERVER = "the store failed"
+    NETWORK = "the connection broke, or no answer came in time"
+    UNREACHABLE = "no connection could be made"
+    LATE = "it was not sent, because the operation's deadline is over"
+
+
+RETRYABLE = frozenset({Kind.THROTTLED, Kind.SERVER, Kind.NETWORK, Kind.UNREACHABLE})
+AMBIGUOUS = frozenset({Kind.SERVER, Kind.NETWORK})
+"""After these a write may or may not have been applied."""
+
+
+class Fault(Exception):
+    """A failed request. `answer_lost`: an earlier attempt of it ended ambiguously, so it may have been applied."""
+
+    def __init__(self, kind: Kind, detail: str, *, status: int | None = None, code: str | None = None) -> None:
+        super().__init__(f"{kind.value} ({detail})" if detail else kind.value)
+        self.kind = kind
+        self.status = status
+        self.code = code
+        self.answer_lost = False
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Only if the object has this ETag; `*`: only if there is an object."""
+
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Only if there is no object."""
+
+
+EXISTS, ABSENT = Match("*"), Absent()
+Condition = Match | Absent | None
+
+
+@dataclass(frozen=True, slots=True)
+class PutOptions:
+    """What goes into an object's headers. `tags` None: none are sent."""
+
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] | None = None
+    storage_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """An object's content and headers. `version_id` only from versioned buckets."""
+
+    body: bytes | memoryview
+    etag: str
+    metadata: Mapping[str, str]
+    modified: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """An object's headers. `restore` is S3's x-amz-restore text."""
+
+    etag: str
+    size: int
+    metadata: Mapping[str, str]
+    modified: datetime
+    storage_class: str
+    restore: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of a listing; size in bytes."""
+
+    key: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Up to 1,000 lines of a listing, and the token of the next page."""
+
+    items: list[Listed]
+    token: str | None
+
+
+class ObjectStore(Protocol):
+    """One bucket of an object store. Every method is one request and raises Fault when it fails."""
+
+    def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
+        """The object; None when it still has the ETag `unless_etag`."""
+
+    def head(self, key: str) -> Head:
+        """The object's headers."""
+
+    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+        """Writes the object and returns its ETag."""
+
+    def delete(self, key: str, condition: Match | None) -> None:
+        """Deletes the object. Without a condition a missing object is no error."""
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Fault]:
+        """Deletes up to 1,000 objects; the faults of those that failed, by key. A missing object is no fault."""
+
+    def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
+        """The next up to 1,000 objects below `prefix`."""
+
+    def get_tags(self, key: str) -> dict[str, str]:
+        """The object's tags."""
+
+    def create_upload(self, key: str, options: PutOptions) -> str:
+        """Begins a multipart upload and returns its id."""
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: memoryview) -> str:
+        """Sends one part and returns its ETag."""
+
+    def complete_upload(self, key: str, upload_id: str, etags: Sequence[str], condition: Condition) -> str:
+        """Makes the parts one object and returns its ETag."""
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        """Throws the parts away."""
+
+    def head_bucket(self) -> None:
+        """Succeeds when the bucket is there and we may see it."""
+
+    def create_bucket(self) -> None:
+        """Makes the bucket; harmless when it is ours already."""
+
+    def close(self) -> None:
+        """Closes connections. The only method that is no request."""

@@ -1,0 +1,300 @@
+"""The object store port over boto3: everything S3 can do. Used for what obstore cannot, and for all of it without obstore."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ParamValidationError,
+    ResponseStreamingError,
+)
+
+from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Head, Kind, Listed, Match, Page, PutOptions
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+@dataclass(frozen=True)
+class Encryption:
+    """Server-side encryption of what is written; https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html."""
+
+    algorithm: str
+    kms_key: str | None = None
+
+    @classmethod
+    def parse(cls, setting: str | None) -> Encryption | None:
+        """From the setting: "SSE-S3", "SSE-KMS" (the account's default key), or a KMS key."""
+        if not setting:
+            return None
+        named = {"SSE-S3": cls("AES256"), "AES256": cls("AES256"), "SSE-KMS": cls("aws:kms"), "AWS:KMS": cls("aws:kms")}
+        return named.get(setting.upper()) or cls("aws:kms", setting)
+
+    def parameters(self) -> dict[str, Any]:
+        """As boto3 wants it; KMS with a bucket key, which saves a KMS request for each object."""
+        if self.algorithm != "aws:kms":
+            return {"ServerSideEncryption": self.algorithm}
+        key = {"SSEKMSKeyId": self.kms_key} if self.kms_key else {}
+        return {"ServerSideEncryption": self.algorithm, "BucketKeyEnabled": True, **key}
+
+
+class BotoStore:
+    """One bucket through a boto3 client whose own retries are off."""
+
+    def __init__(
+        self, client: S3Client, bucket: str, region: str, encryption: Encryption | None, owner: str | None
+    ) -> None:
+        self.bucket = bucket
+        self.region = region
+        self.encryption = encryption
+        self._client = client
+        self._where: Any = {"Bucket": bucket, **({"ExpectedBucketOwner": owner} if owner else {})}
+
+    def close(self) -> None:
+        self._client.close()
+
+    # ------------------------------------------------------------------ objects
+    def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
+        extra: Any = _given(IfNoneMatch=unless_etag, VersionId=version_id)
+        with _faults():
+            try:
+                answer = self._client.get_object(**self._where, Key=key, **extra)
+            except ClientError as error:
+                if _status(error) == 304:
+                    return None
+                raise
+            body = answer["Body"].read()
+        return Blob(body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]))
+
+    def head(self, key: str) -> Head:
+        with _faults():
+            answer = self._client.head_object(**self._where, Key=key)
+        return Head(
+            etag=answer["ETag"],
+            size=answer["ContentLength"],
+            metadata=answer["Metadata"],
+            modified=text_time(answer["LastModified"]),
+            storage_class=answer.get("StorageClass", "STANDARD"),
+            restore=answer.get("Restore"),
+        )
+
+    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+        with _faults():
+            return self._client.put_object(
+                **self._where, Key=key, Body=body, **self._headers(options), **_condition(condition)
+            )["ETag"]
+
+    def delete(self, key: str, condition: Match | None) -> None:
+        with _faults():
+            self._client.delete_object(**self._where, Key=key, **_condition(condition))
+
+    def delete_many(self, keys: Sequence[str]) -> dict[str, Fault]:
+        with _faults():
+            answer = self._client.delete_objects(
+                **self._where, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
+            )
+        return {e["Key"]: _fault(None, e.get("Code"), e.get("Message", "")) for e in answer.get("Errors", ())}
+
+    def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
+        extra: Any = _given(ContinuationToken=token, StartAfter=start_after)
+        with _faults():
+            answer = self._client.list_objects_v2(**self._where, Prefix=prefix, **extra)
+        items = [Listed(o["Key"], o["ETag"], o["Size"]) for o in answer.get("Contents", ())]
+        return Page(items, answer.get("NextContinuationToken") if answer["IsTruncated"] else None)
+
+    def get_tags(self, key: str) -> dict[str, str]:
+        with _faults():
+            answer = self._client.get_object_tagging(**self._where, Key=key)
+        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+
+    # ------------------------------------------------------------------ multipart uploads
+    def create_upload(self, key: str, options: PutOptions) -> str:
+        with _faults():
+            return self._client.create_multipart_upload(**self._where, Key=key, **self._headers(options))["UploadId"]
+
+    def upload_part(self, key: str, upload_id: str, number: int, body: memoryview) -> str:
+        part: Any = io.BufferedReader(_View(body))
+        with _faults():
+            return self._client.upload_part(
+                **self._where, Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentLength=len(body)
+            )["ETag"]
+
+    def complete_upload(self, key: str, upload_id: str, etags: Sequence[str], condition: Condition) -> str:
+        parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+        with _faults():
+            return self._client.complete_multipart_upload(
+                **self._where, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, **_condition(condition)
+            )["ETag"]
+
+    def abort_upload(self, key: str, upload_id: str) -> None:
+        with _faults():
+            self._client.abort_multipart_upload(**self._where, Key=key, UploadId=upload_id)
+
+    # ------------------------------------------------------------------ the bucket
+    def head_bucket(self) -> None:
+        with _faults(missing=Kind.NO_BUCKET):
+            self._client.head_bucket(**self._where)
+
+    def create_bucket(self) -> None:
+        # us-east-1 is the one region that must not be named: API_CreateBucket, LocationConstraint.
+        place: Any = (
+            {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
+        )
+        try:
+            with _faults():
+                self._client.create_bucket(Bucket=self.bucket, **place)
+        except Fault as fault:
+            if fault.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+                raise
+
+    def _headers(self, options: PutOptions) -> Any:
+        headers = {
+            "ContentType": "application/json",
+            "Metadata": dict(options.metadata),
+            **(self.encryption.parameters() if self.encryption else {}),
+        }
+        if options.tags:
+            headers["Tagging"] = tag_header(options.tags)
+        if options.storage_class:
+            headers["StorageClass"] = options.storage_class
+        return headers
+
+
+class _View(io.RawIOBase):
+    """A part of a document as a file, without copying it."""
+
+    def __init__(self, body: memoryview) -> None:
+        self._body = body
+        self._at = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._body)}[whence]
+        self._at = start + offset
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        piece = self._body[self._at : self._at + len(buffer)]
+        buffer[: len(piece)] = piece
+        self._at += len(piece)
+        return len(piece)
+
+
+def tag_header(tags: Mapping[str, str]) -> str:
+    """Tags as the x-amz-tagging header wants them: a URL query."""
+    return urlencode(tags, quote_via=quote)
+
+
+def text_time(value: Any) -> datetime:
+    """A store's timestamp as an instant: HTTP dates and ISO 8601 arrive as text (see connection.py)."""
+    if isinstance(value, datetime):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = parsedate_to_datetime(value)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _given(**parameters: Any) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if value is not None}
+
+
+def _condition(condition: Condition) -> Any:
+    if isinstance(condition, Absent):
+        return {"IfNoneMatch": "*"}
+    return {"IfMatch": condition.etag} if condition else {}
+
+
+# ---------------------------------------------------------------------------------------------- how requests fail
+_BY_CODE = {
+    "NoSuchBucket": Kind.NO_BUCKET,
+    "NoSuchKey": Kind.MISSING,
+    "NoSuchVersion": Kind.MISSING,
+    "NoSuchUpload": Kind.MISSING,
+    "InvalidObjectState": Kind.ARCHIVED,
+    "InvalidAccessKeyId": Kind.CREDENTIALS,
+    "SignatureDoesNotMatch": Kind.CREDENTIALS,
+    "ExpiredToken": Kind.CREDENTIALS,
+    "InvalidToken": Kind.CREDENTIALS,
+    "TokenRefreshRequired": Kind.CREDENTIALS,
+    "AuthorizationHeaderMalformed": Kind.CREDENTIALS,
+    "SlowDown": Kind.THROTTLED,
+    "Throttling": Kind.THROTTLED,
+    "RequestLimitExceeded": Kind.THROTTLED,
+    "TooManyRequests": Kind.THROTTLED,
+    "RequestTimeout": Kind.NETWORK,
+    "BadDigest": Kind.NETWORK,
+    "IncompleteBody": Kind.NETWORK,
+    "NotImplemented": Kind.UNSUPPORTED,
+    "PreconditionFailed": Kind.CONDITION,
+    "ConditionalRequestConflict": Kind.CONDITION,
+    "InternalError": Kind.SERVER,
+    "AccessDenied": Kind.DENIED,
+}
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
+
+_BY_STATUS = {
+    401: Kind.CREDENTIALS, 403: Kind.DENIED, 404: Kind.MISSING, 405: Kind.UNSUPPORTED, 408: Kind.NETWORK, 409: Kind.CONDITION,
+    412: Kind.CONDITION, 429: Kind.THROTTLED, 501: Kind.UNSUPPORTED, 503: Kind.THROTTLED,
+}  # fmt: skip
+
+
+def kind_of(status: int | None, code: str | None) -> Kind:
+    """What a failed answer means, by S3's error code, else by HTTP status."""
+    if code in _BY_CODE:
+        return _BY_CODE[code]
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return Kind.SERVER if status is not None and status >= 500 else Kind.REFUSED
+
+
+def _fault(status: int | None, code: str | None, message: str) -> Fault:
+    detail = ", ".join(part for part in (f"HTTP {status}" if status else "", code or "", message) if part)
+    return Fault(kind_of(status, code), detail, status=status, code=code)
+
+
+def _status(error: ClientError) -> int | None:
+    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+
+
+@contextmanager
+def _faults(missing: Kind = Kind.MISSING) -> Iterator[None]:
+    """Turns every error of botocore into a Fault. `missing`: what a bare 404 is about."""
+    try:
+        yield
+    except ClientError as error:
+        answer = error.response.get("Error", {})
+        code = answer.get("Code") or ""
+        fault = _fault(_status(error), None if code.isdigit() else code, answer.get("Message", ""))
+        if fault.kind is Kind.MISSING:
+            fault.kind = missing
+        raise fault from error
+    except (EndpointConnectionError, ConnectTimeoutError) as error:
+        raise Fault(Kind.UNREACHABLE, str(error)) from error
+    except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
+        raise Fault(Kind.NETWORK, str(error)) from error
+    except NoCredentialsError as error:
+        raise Fault(Kind.CREDENTIALS, str(error)) from error
+    except (ParamValidationError, BotoCoreError) as error:
+        raise Fault(Kind.REFUSED, str(error)) from error

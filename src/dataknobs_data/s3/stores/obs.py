@@ -1,0 +1,117 @@
+"""GET and PUT through obstore (Rust): 3 to 5 times the throughput of boto3 on the same cores. The rest stays with boto3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from obstore.auth.boto3 import Boto3CredentialProvider
+from obstore.exceptions import BaseError, NotModifiedError
+from obstore.store import S3Store
+
+from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Kind, PutOptions
+from dataknobs_data.s3.stores.boto import BotoStore, Encryption, kind_of
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, PutMode
+    from obstore.store import ClientConfig
+
+READ_SECONDS_MAX = 3600
+"""A large document may take long to arrive as long as bytes keep coming; reading it is one snapshot however long it takes."""
+
+_STATUS = re.compile(r"status code: (\d{3})")
+_CODE = re.compile(r"<Code>(\w+)</Code>")
+_MESSAGE = re.compile(r"<Message>([^<]*)</Message>")
+_CONNECT = re.compile(r"HttpError \{\s*kind: Connect,")
+
+
+class ObstoreStore(BotoStore):
+    """A BotoStore whose GETs and PUTs go through obstore, without its retries: those are in calls.py, for all SDKs alike."""
+
+    def __init__(self, boto: BotoStore, session: boto3.Session, endpoint: str, attempt_seconds: float) -> None:
+        super().__init__(boto._client, boto.bucket, boto.region, boto.encryption, None)
+        common: dict[str, Any] = {
+            "endpoint": endpoint,
+            "region": boto.region,
+            "credential_provider": Boto3CredentialProvider(session),
+            "virtual_hosted_style_request": False,
+            "retry_config": {"max_retries": 0, "retry_timeout": timedelta(0)},
+            **_encryption(boto.encryption),
+        }
+        attempt = timedelta(seconds=attempt_seconds)
+        http: ClientConfig = {
+            "allow_http": endpoint.startswith("http://"),
+            "connect_timeout": min(attempt, timedelta(seconds=5)),
+        }
+        read: ClientConfig = {**http, "timeout": timedelta(seconds=READ_SECONDS_MAX), "read_timeout": attempt}
+        self._reads = S3Store(boto.bucket, client_options=read, **common)
+        self._writes = S3Store(boto.bucket, client_options={**http, "timeout": attempt}, **common)
+
+    def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
+        options: GetOptions = {}
+        if unless_etag:
+            options["if_none_match"] = unless_etag
+        if version_id:
+            options["version"] = version_id
+        with _faults():
+            try:
+                answer = self._reads.get(key, options=options)
+            except NotModifiedError:
+                return None
+            body = memoryview(answer.bytes())
+        meta = answer.meta
+        metadata = {name.lower(): value for name, value in answer.attributes.items()}
+        return Blob(body, meta["e_tag"] or "", metadata, meta["last_modified"])
+
+    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+        attributes = {"Content-Type": "application/json", **options.metadata}
+        if options.storage_class:
+            attributes["Storage-Class"] = options.storage_class
+        mode: PutMode = (
+            "overwrite"
+            if condition is None
+            else "create"
+            if isinstance(condition, Absent)
+            else {"e_tag": condition.etag}
+        )
+        tags = dict(options.tags) if options.tags else None
+        with _faults():
+            answer = self._writes.put(key, body, attributes=attributes, tags=tags, mode=mode, use_multipart=False)
+        return answer["e_tag"] or ""
+
+
+def _encryption(encryption: Encryption | None) -> dict[str, Any]:
+    if not encryption:
+        return {}
+    if encryption.algorithm != "aws:kms":
+        return {"server_side_encryption": encryption.algorithm}
+    key = {"sse_kms_key_id": encryption.kms_key} if encryption.kms_key else {}
+    return {"server_side_encryption": "aws:kms", "sse_bucket_key_enabled": True, **key}
+
+
+@contextmanager
+def _faults() -> Iterator[None]:
+    """Turns every error of obstore into a Fault. obstore 0.12 tells status and S3's error code only in its message."""
+    try:
+        yield
+    except (BaseError, FileNotFoundError) as error:
+        raise fault_of(str(error)) from error
+
+
+def fault_of(message: str) -> Fault:
+    """The Fault behind an obstore error message."""
+    status = _found(_STATUS, message)
+    if status is None:
+        return Fault(Kind.UNREACHABLE if _CONNECT.search(message) else Kind.NETWORK, message.partition("\n")[0])
+    code = _found(_CODE, message)
+    detail = ", ".join(part for part in (f"HTTP {status}", code, _found(_MESSAGE, message)) if part)
+    return Fault(kind_of(int(status), code), detail, status=int(status), code=code)
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str | None:
+    match = pattern.search(text)
+    return match[1] if match else None

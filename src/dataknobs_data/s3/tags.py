@@ -1,0 +1,94 @@
+"""A record's metadata as object tags, as far as tags can hold it. The document is the truth, tags are a projection.
+
+Limits: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html (10 tags, 128 and 256 UTF-16 units) and
+https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html (characters).
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from dataknobs_data.documents import Document
+
+TAGS_MAX, NAME_UNITS_MAX, VALUE_UNITS_MAX = 10, 128, 256
+
+_ALLOWED = re.compile(r"[\w \-+=.:/@]*")
+_SCALARS = (str, int, float, Decimal, datetime, date, time, UUID)
+
+logger = logging.getLogger("dataknobs_data.s3")
+
+
+class TagReport(dict[str, str]):
+    """The tags that an object has; `skipped` says which metadata is not among them, and why."""
+
+    def __init__(self, tags: Mapping[str, str], skipped: Mapping[str, str]) -> None:
+        super().__init__(tags)
+        self.skipped = dict(skipped)
+
+
+class Tagger:
+    """Chooses a document's tags. `chosen`: True for all, False for none, or the names to mirror."""
+
+    def __init__(self, chosen: bool | list[str]) -> None:
+        self._chosen = chosen
+        self._warned: set[str] = set()
+
+    def tags(self, document: Document) -> dict[str, str]:
+        """The tags to write. What cannot be one is left out, with a warning in the log, once for each name."""
+        tags, skipped = self.project(document)
+        for name in skipped.keys() - self._warned:
+            self._warned.add(name)
+            logger.warning(
+                "metadata %r is not mirrored as an object tag: %s (said once; see tags(id))", name, skipped[name]
+            )
+        return tags
+
+    def project(self, document: Document) -> tuple[dict[str, str], dict[str, str]]:
+        """(tags, name → why it is none)."""
+        tags: dict[str, str] = {}
+        skipped: dict[str, str] = {}
+        for name, value in self._candidates(document):
+            text = _text(value)
+            reason = _refusal(name, text, value)
+            if reason is None and len(tags) == TAGS_MAX:
+                reason = f"an object has at most {TAGS_MAX} tags"
+            if reason is None and text is not None:
+                tags[name] = text
+            else:
+                skipped[name] = reason or ""
+        return tags, skipped
+
+    def _candidates(self, document: Document) -> Iterator[tuple[str, Any]]:
+        if self._chosen is False:
+            return
+        for name, value in {"id": document.id, "created_at": document.created_at, **document.metadata}.items():
+            if self._chosen is True or name in self._chosen:
+                yield name, value
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (datetime, date, time)):
+        return value.isoformat()
+    return str(value) if isinstance(value, _SCALARS) else None
+
+
+def _refusal(name: str, text: str | None, value: Any) -> str | None:
+    if text is None:
+        return f"a {type(value).__name__} is no single value"
+    if not name or name.lower().startswith("aws:"):
+        return "a tag's name must not be empty or start with 'aws:'"
+    for what, part, most in (("name", name, NAME_UNITS_MAX), ("value", text, VALUE_UNITS_MAX)):
+        units = len(part.encode("utf-16-le", "surrogatepass")) // 2
+        if units > most:
+            return f"its {what} has {units} UTF-16 units, a tag's {what} at most {most}"
+        if not _ALLOWED.fullmatch(part):
+            return f"its {what} holds characters other than letters, digits, space and + - = . _ : / @"
+    return None
