@@ -197,7 +197,7 @@ class Query:
         refuse_unknown("query", source, ("filter", "sort", "limit", "offset", "select"))
         query = cls().limit(source.get("limit")).offset(source.get("offset", 0)).select(*_listed(source, "select"))
         if source.get("filter") is not None:
-            query.and_(expression_from_dict(source["filter"]))
+            query.expression = expression_from_dict(source["filter"])
         query.sort_specs = tuple(SortSpec.from_dict(spec) for spec in _listed(source, "sort"))
         return query
 
