@@ -1,0 +1,97 @@
+"""The table of backends: how each is given a new, empty place, and what it is known for.
+
+A new backend joins the whole suite by one more row.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dataknobs_data.embedded import PostgresServer, SeaweedServer
+from tests.servers import make_config, open_client
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One row.
+
+    name        of the row, in test ids
+    registered  name under which the registry knows the backend
+    place       makes the configuration of a new, empty database
+    misspelled  a setting with a typing error, and the setting that was meant (None: the backend has no settings)
+    shared      a second database object with the same configuration sees the same records
+    server      it needs a real server
+    damage      breaks one stored record from outside (None: nothing outside can reach it)
+    """
+
+    name: str
+    registered: str
+    place: Callable[[pytest.FixtureRequest, Path], Config]
+    misspelled: tuple[str, str | None]
+    shared: bool = True
+    server: bool = False
+    damage: Callable[[pytest.FixtureRequest, Config, str], None] | None = None
+
+
+# ---------------------------------------------------------------------------------------------- memory and files
+def memory(request: pytest.FixtureRequest, folder: Path) -> Config:
+    """Nothing to set."""
+    return {}
+
+
+def file_of(extension: str) -> Callable[[pytest.FixtureRequest, Path], Config]:
+    """A file that does not exist yet."""
+    return lambda request, folder: {"path": str(folder / f"records.{extension}")}
+
+
+def cut_line(request: pytest.FixtureRequest, config: Config, id: str) -> None:
+    """Cuts the JSON line of a record in half."""
+    path = Path(config["path"])
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line[: len(line) // 2] + b"\n" if f'"{id}"'.encode() in line else line for line in lines))
+
+
+# ---------------------------------------------------------------------------------------------- servers
+def s3_objects(request: pytest.FixtureRequest, folder: Path) -> Config:
+    """A prefix of its own in one bucket."""
+    server: SeaweedServer = request.getfixturevalue("seaweed")
+    bucket = request.getfixturevalue("contract_bucket")
+    return make_config(server, bucket=bucket, prefix=f"{uuid.uuid4().hex}/", layout="objects")
+
+
+def overwrite_object(request: pytest.FixtureRequest, config: Config, id: str) -> None:
+    """Puts half a JSON document where the record is."""
+    with open_client(request.getfixturevalue("seaweed")) as client:
+        client.put_object(Bucket=config["bucket"], Key=f"{config['prefix']}{id}.json", Body=b'{"format": 1, "da')
+
+
+def postgres(request: pytest.FixtureRequest, folder: Path) -> Config:
+    """A table of its own in one database."""
+    server: PostgresServer = request.getfixturevalue("postgres")
+    return {
+        "host": server.host,
+        "port": server.port,
+        "database": server.database,
+        "user": server.user,
+        "password": server.password,
+        "table": f"records_{uuid.uuid4().hex}",
+    }
+
+
+BACKENDS = (
+    Backend("memory", "memory", memory, ("path", None), shared=False),
+    Backend("file-jsonl", "file", file_of("jsonl"), ("pth", "path"), damage=cut_line),
+    Backend("file-csv", "file", file_of("csv"), ("fromat", "format")),
+    Backend("file-parquet", "file", file_of("parquet"), ("Path", "path")),
+    Backend("sqlite", "sqlite", file_of("db"), ("tabel", "table")),
+    Backend("postgres", "postgres", postgres, ("pasword", "password"), server=True),
+    Backend("s3-objects", "s3", s3_objects, ("bukcet", "bucket"), server=True, damage=overwrite_object),
+)

@@ -1,0 +1,77 @@
+"""Every test of the contract runs against every backend, in both colors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from dataknobs_data.backends.registry import load_backend
+from dataknobs_data.database import SyncDatabase
+from tests.contract.backends import BACKENDS, Backend, Config
+from tests.contract.blocking import Blocking
+from tests.servers import SeaweedServer, new_bucket_name
+
+OpenDatabase = Callable[[], SyncDatabase]
+
+
+@pytest.fixture(params=[pytest.param(row, id=row.name, marks=[pytest.mark.server] * row.server) for row in BACKENDS])
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """The row of the table."""
+    row: Backend = request.param
+    return row
+
+
+@pytest.fixture(params=["sync", "async"])
+def color(request: pytest.FixtureRequest) -> str:
+    """Which of its two classes."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def contract_bucket(seaweed: SeaweedServer) -> str:
+    """One bucket for all; every test has a prefix of its own."""
+    name = new_bucket_name()
+    seaweed.create_bucket(name)
+    return name
+
+
+@pytest.fixture
+def config(backend: Backend, request: pytest.FixtureRequest, tmp_path: Path) -> Config:
+    """The configuration of a new, empty database."""
+    return backend.place(request, tmp_path)
+
+
+@pytest.fixture
+def open_database(backend: Backend, color: str, config: Config) -> Iterator[OpenDatabase]:
+    """Makes database objects with that configuration, and closes them at the end."""
+    ends: list[Callable[[], None]] = []
+
+    def make() -> SyncDatabase:
+        if color == "sync":
+            database: SyncDatabase = load_backend(backend.registered).from_config(config)
+            ends.append(database.close)
+            return database
+        blocking = Blocking(load_backend(backend.registered, asynchronous=True).from_config(config))
+        ends.append(blocking.end)
+        return cast(SyncDatabase, blocking)
+
+    yield make
+    for end in ends:
+        end()
+
+
+@pytest.fixture
+def db(open_database: OpenDatabase) -> SyncDatabase:
+    """A new, empty database."""
+    return open_database()
+
+
+@pytest.fixture
+def shared(backend: Backend) -> None:
+    """For tests with two database objects on one place."""
+    if not backend.shared:
+        pytest.skip("its records are gone with the object")
