@@ -193,8 +193,9 @@ class SyncDatabase:
         """The records of `ids`, in their order; None for each that does not exist."""
         engine = self._ready()
         found: list[Record | None] = []
-        for window in windows((check_id(id) for id in ids), BATCH):
-            found += [to_record(document) if document else None for document in engine.get_many(window)]
+        for window in windows(ids, BATCH):
+            documents = engine.get_many([check_id(id) for id in window])
+            found += [to_record(document) if document else None for document in documents]
         return found
 
     def batch_update(self, updates: Iterable[tuple[str, Record]]) -> list[bool]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError, RecordValidationError
+from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError, RecordValidationError, SerializationError
 from dataknobs_data.fields import Field, FieldType
 from dataknobs_data.instants import instant
 from dataknobs_data.paths import MISSING, find
@@ -192,11 +192,21 @@ def _to_field(name: str, value: Any, extra: Mapping[str, Any]) -> Field:
 
 
 def unshared(value: Any) -> Any:
-    """A copy of `value` that shares no mutable container with it; far cheaper than deepcopy on plain values."""
+    """A copy of `value` that shares no mutable container with it; far cheaper than deepcopy on plain values.
+
+    Raises SerializationError for a value that contains itself.
+    """
+    try:
+        return _copy(value)
+    except RecursionError as error:
+        raise SerializationError("a value is nested too deeply or contains itself") from error
+
+
+def _copy(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: unshared(item) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [unshared(item) for item in value]
+        return [_copy(item) for item in value]
     if isinstance(value, (set, bytearray, tuple)):
         return copy.deepcopy(value)
     return value

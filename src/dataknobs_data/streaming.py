@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import islice
 from typing import Any, TypeVar
 
-from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError
+from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, RecordValidationError
 from dataknobs_data.records import Record
 
 T = TypeVar("T")
@@ -103,7 +103,12 @@ class StreamResult:
 
 
 def windows(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    """`items` in lists of `size`, the last one shorter. Reads no further than the window asked for."""
+    """`items` in lists of `size`, the last one shorter. Reads no further than the window asked for.
+
+    Raises RecordValidationError for one thing in the place of many: a text or record is iterable, but never meant so.
+    """
+    if isinstance(items, (str, bytes, Record, Mapping)):
+        raise RecordValidationError(f"expected a list or another iterable of many, not one {type(items).__name__}")
     source = iter(items)
     while window := list(islice(source, size)):
         yield window
