@@ -38,6 +38,11 @@ def encode(document: Document) -> bytes:
 
     Raises SerializationError, naming path and type, for a value that has no faithful form.
     """
+    return dump(to_tree(document), document.id)
+
+
+def to_tree(document: Document) -> dict[str, Any]:
+    """What `encode` writes, as plain JSON values: for stores that keep the parts of a document apart."""
     types: dict[str, str] = {}
     body: dict[str, Any] = {
         "format": FORMAT,
@@ -53,7 +58,7 @@ def encode(document: Document) -> bytes:
     if document.fields:
         body["fields"] = to_json(document.fields, "/fields", types)
     body["types"] = types
-    return dump(body, document.id)
+    return body
 
 
 def decode(body: bytes | memoryview, *, id: str, birth: str, modified: str) -> Document:
@@ -62,7 +67,11 @@ def decode(body: bytes | memoryview, *, id: str, birth: str, modified: str) -> D
     `id` is what the key says and wins over the document's own; `birth` and `modified` stand in where a document of
     another writer has no `born`, `revision` or timestamps. Raises DataFormatError for anything that is not a document.
     """
-    tree = _load_object(body, id)
+    return from_tree(_load_object(body, id), id=id, birth=birth, modified=modified)
+
+
+def from_tree(tree: dict[str, Any], *, id: str, birth: str, modified: str) -> Document:
+    """As `decode`, from the JSON values of a document; it changes and keeps them."""
     if tree.get("format", FORMAT) not in range(1, FORMAT + 1):
         raise DataFormatError(
             f"record {id!r}: document format {tree['format']!r} is not known to this version (it knows 1 to {FORMAT}); "

@@ -113,8 +113,13 @@ def cut(documents: Iterator[Document], offset: int | None, limit: int | None) ->
 
 def attempt_delete(deletion: Deletion, current: Document | None) -> bool | DataknobsDataError:
     """Whether `deletion` may remove `current`: True, False where there is nothing, or the version's error."""
+    return attempt_delete_of(deletion, current.revision if current else None)
+
+
+def attempt_delete_of(deletion: Deletion, revision: str | None) -> bool | DataknobsDataError:
+    """As `attempt_delete`, where only the revision of what is stored is known (None: nothing is)."""
     try:
-        check_version(deletion.id, deletion.expected_version, current.revision if current else None)
+        check_version(deletion.id, deletion.expected_version, revision)
     except DataknobsDataError as error:
         return error
-    return current is not None
+    return revision is not None
