@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,38 +63,54 @@ def _cost(key: str, held: Held) -> int:
     return len(held.body) + len(key) + overhead
 
 
+class WriteClock:
+    """Counts the writes that this process sent to one bucket, by whichever database."""
+
+    _clocks: ClassVar[dict[tuple[str, str], WriteClock]] = {}
+    _lock: ClassVar[threading.Lock] = threading.Lock()
+
+    def __init__(self) -> None:
+        self.writes = 0
+
+    @classmethod
+    def of(cls, endpoint: str, bucket: str) -> WriteClock:
+        """The clock of a bucket."""
+        with cls._lock:
+            return cls._clocks.setdefault((endpoint, bucket), cls())
+
+    def tick(self) -> None:
+        """A write was answered, or given up: what was listed before it no longer holds."""
+        with self._lock:
+            self.writes += 1
+
+
 class ListingCache:
     """The ids of the last full listing, for at most `ttl` seconds and never older than this process's own last write."""
 
-    def __init__(self, ttl_seconds: float, monotonic: Callable[[], float]) -> None:
+    def __init__(self, ttl_seconds: float, monotonic: Callable[[], float], clock: WriteClock) -> None:
         self._ttl = ttl_seconds
         self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._writes = 0
-        self._ids: list[str] | None = None
-        self._taken = 0.0
+        self._clock = clock
+        self._taken: tuple[list[str], int, float] | None = None
         self.last_size: int | None = None
         """Keys that the last full listing had, however old it is; None before the first."""
 
     def wrote(self) -> None:
-        """A write of this process was sent, or was answered: what was listed before no longer holds."""
-        with self._lock:
-            self._writes += 1
-            self._ids = None
+        """A write of this process was answered, or given up."""
+        self._clock.tick()
 
     def ids(self) -> list[str] | None:
         """The ids, sorted, if they may still be used."""
-        with self._lock:
-            fresh = self._ids is not None and self._monotonic() - self._taken < self._ttl
-            return self._ids if fresh else None
+        if self._taken is None:
+            return None
+        ids, writes, began = self._taken
+        fresh = writes == self._clock.writes and self._monotonic() - began < self._ttl
+        return ids if fresh else None
 
     def fill(self, list_ids: Callable[[], list[str]]) -> list[str]:
-        """Lists anew and keeps the result, unless this process wrote meanwhile."""
-        with self._lock:
-            writes, began = self._writes, self._monotonic()
+        """Lists anew and keeps the result; it counts as taken when the listing began."""
+        writes, began = self._clock.writes, self._monotonic()
         ids = list_ids()
-        with self._lock:
-            self.last_size = len(ids)
-            if self._writes == writes and self._ttl > 0:
-                self._ids, self._taken = ids, began
+        self.last_size = len(ids)
+        self._taken = (ids, writes, began)
         return ids

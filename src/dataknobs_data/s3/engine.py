@@ -13,7 +13,7 @@ from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, Recor
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.runtime import Runtime
-from dataknobs_data.s3.cache import ListingCache, RecordCache
+from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.faults import public_error, translated
@@ -40,6 +40,7 @@ class S3Engine(Engine):
     _format: FormatFile
     _lister: Lister
     _remover: Remover
+    _listing: ListingCache
     _many: FanOut
 
     def __init__(self, settings: S3Settings, runtime: Runtime) -> None:
@@ -47,7 +48,6 @@ class S3Engine(Engine):
         self._runtime = runtime
         self._keys = Keys(settings.prefix)
         self._tagger = Tagger(settings.tags)
-        self._listing = ListingCache(settings.cache_ttl, runtime.monotonic)
         self._preparing = threading.Lock()
         self._writable = False
         self._long_segments: bool | None = None
@@ -67,6 +67,8 @@ class S3Engine(Engine):
         self._caller = Caller(store, self._settings, self._runtime)
         self._objects = Objects(self._caller, self._keys, self._settings, self._runtime, self._tagger)
         self._format = FormatFile(self._caller, self._keys, self._settings.layout)
+        clock = WriteClock.of(self._place.endpoint, self._place.bucket)
+        self._listing = ListingCache(self._settings.cache_ttl, self._runtime.monotonic, clock)
         self._lister = Lister(self._caller, self._keys)
         self._many = FanOut(self._settings.max_workers, "dataknobs-s3")
         self._remover = Remover(self._caller, self._keys, self._objects, self._lister, self._many, self._listing)
@@ -119,6 +121,11 @@ class S3Engine(Engine):
     def get_at_version(self, id: str, version_id: str) -> Document | None:
         with translated(f"reading version {version_id!r} of record {id!r}", self._place, id=id):
             return self._objects.fetch_version(id, version_id)
+
+    def get_version(self, id: str) -> str | None:
+        with translated(f"reading the version of record {id!r}", self._place, id=id):
+            found = self._objects.fetch_or_outline(id)
+        return found.document.revision if found else None
 
     def exists(self, id: str) -> bool:
         with translated(f"looking for record {id!r}", self._place, id=id):

@@ -74,6 +74,16 @@ class Objects:
         assert held is not None, "a store says 'not modified' only when it was asked"
         return self._stored(id, held, certain=True)
 
+    def fetch_or_outline(self, id: str, deadline: Deadline | None = None) -> Stored | None:
+        """As `fetch`; of an archived record only what its headers say, which is enough to replace it."""
+        try:
+            return self.fetch(id, deadline)
+        except Fault as fault:
+            if fault.kind is not Kind.ARCHIVED:
+                raise
+        head = self.head(id, deadline)
+        return Stored(outline(id, head), head.etag, certain=True) if head else None
+
     def fetch_listed(self, id: str, listed: Listed) -> Document | None:
         """The record behind a line of a listing: without a request where the cached copy has the line's ETag."""
         held = self.cache.get(listed.key)
@@ -96,6 +106,13 @@ class Objects:
 
     def head(self, id: str, deadline: Deadline | None = None) -> Head | None:
         """The headers of a record's object; None where there is none."""
+        head = self.peek(id, deadline)
+        if head is None:
+            self.check_bucket(deadline)
+        return head
+
+    def peek(self, id: str, deadline: Deadline | None = None) -> Head | None:
+        """As `head`, but None may also mean that the bucket is gone: an answer to HEAD has no body to tell."""
         key = self._keys.record(id)
         try:
             return self._caller.send("HeadObject", lambda store: store.head(key), deadline)
@@ -103,6 +120,14 @@ class Objects:
             if fault.kind is Kind.MISSING:
                 return None
             raise
+
+    def check_bucket(self, deadline: Deadline | None = None) -> None:
+        """Raises Fault when the bucket is gone."""
+        try:
+            self._caller.send("HeadBucket", lambda store: store.head_bucket(), deadline)
+        except Fault as fault:
+            if fault.kind is not Kind.DENIED:  # a policy may allow the objects but not the bucket
+                raise
 
     def _hold(self, key: str, blob: Blob) -> Held:
         self._caller.meter.moved(down=len(blob.body))
@@ -114,16 +139,6 @@ class Objects:
         birth = "etag:" + held.etag.strip('"')
         document = codec.decode(held.body, id=id, birth=birth, modified=held.modified)
         return Stored(document, held.etag, certain)
-
-    def _fetch_or_outline(self, id: str, deadline: Deadline) -> Stored | None:
-        """As `fetch`; of an archived record only what its headers say, which is enough to replace it."""
-        try:
-            return self.fetch(id, deadline)
-        except Fault as fault:
-            if fault.kind is not Kind.ARCHIVED:
-                raise
-        head = self.head(id, deadline)
-        return Stored(outline(id, head), head.etag, certain=True) if head else None
 
     # ------------------------------------------------------------------ writing
     def apply(self, change: Change) -> Document | None:
@@ -151,14 +166,14 @@ class Objects:
                     raise duplicate(change.id) from fault
 
     def _replace(self, change: Change, deadline: Deadline) -> Document | None:
-        current = self._held_copy(change.id) or self._fetch_or_outline(change.id, deadline)
+        current = self._held_copy(change.id) or self.fetch_or_outline(change.id, deadline)
         while True:
             try:
                 document = resolve(change, current.document if current else None, self._runtime)
             except ConcurrencyError:
                 if current is None or current.certain:
                     raise
-                current = self._fetch_or_outline(change.id, deadline)
+                current = self.fetch_or_outline(change.id, deadline)
                 continue
             if document is None:
                 return None
@@ -170,7 +185,7 @@ class Objects:
                     return self._settle(document, fault, creating=current is None)
                 if fault.kind not in (Kind.CONDITION, Kind.MISSING):
                     raise
-            current = self._fetch_or_outline(change.id, deadline)
+            current = self.fetch_or_outline(change.id, deadline)
 
     def _held_copy(self, id: str) -> Stored | None:
         """The copy in memory: good enough to derive a conditional write from, which fails if it is old."""
@@ -188,7 +203,8 @@ class Objects:
             etag = upload(self._caller, self._parts, key, body, options, condition, chunk)
         else:
             etag = self._caller.send("PutObject", lambda store: store.put(key, body, options, condition), deadline)
-        self.cache.put(key, Held(body, etag, document.updated_at))
+        if etag:
+            self.cache.put(key, Held(body, etag, document.updated_at))
 
     def _settle(self, document: Document, fault: Fault, *, creating: bool) -> Document:
         """After a lost answer: the document if it was written, or the error that says what is known."""
@@ -280,7 +296,7 @@ class Objects:
             )
         current = self._held_copy(deletion.id)
         if current is None or current.document.revision != deletion.expected_version:
-            current = self._fetch_or_outline(deletion.id, deadline)
+            current = self.fetch_or_outline(deletion.id, deadline)
         while True:
             check_version(deletion.id, deletion.expected_version, current.document.revision if current else None)
             assert current is not None, "check_version refuses a missing record"
@@ -292,7 +308,7 @@ class Objects:
                     raise
                 if fault.answer_lost:
                     return self._settle_delete(deletion.id, fault)
-            current = self._fetch_or_outline(deletion.id, deadline)
+            current = self.fetch_or_outline(deletion.id, deadline)
 
 
 def _held(blob: Blob) -> Held:

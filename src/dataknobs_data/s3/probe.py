@@ -44,7 +44,7 @@ _lock = threading.Lock()
 
 def capabilities(caller: Caller, keys: Keys, place: Place, name: str) -> Capabilities:
     """What the store at `place` honors; asked once per process. `name` makes the probe's key unique."""
-    if place.is_aws:
+    if place.behaves_like_aws:
         return Capabilities()
     with _lock:
         address = (place.endpoint, place.bucket)

@@ -54,8 +54,11 @@ class Remover:
         return self._listed(ids, most_pages=max(len(ids), pages))
 
     def _heads(self, ids: Sequence[str]) -> set[str]:
-        heads = self._many.map(self._objects.head, ids)
-        return {id for id, head in zip(ids, heads, strict=True) if head}
+        heads = self._many.map(self._objects.peek, ids)
+        there = {id for id, head in zip(ids, heads, strict=True) if head}
+        if len(there) < len(ids):
+            self._objects.check_bucket()
+        return there
 
     def _listed(self, ids: Sequence[str], most_pages: int) -> set[str]:
         """By listing what all of `ids` have in common; by HEADs after all where that turns out to be too much."""

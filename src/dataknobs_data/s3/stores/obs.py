@@ -13,6 +13,7 @@ from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError, NotModifiedError
 from obstore.store import S3Store
 
+from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Kind, PutOptions
 from dataknobs_data.s3.stores.boto import BotoStore, Encryption, kind_of
 
@@ -32,19 +33,19 @@ _CONNECT = re.compile(r"HttpError \{\s*kind: Connect,")
 class ObstoreStore(BotoStore):
     """A BotoStore whose GETs and PUTs go through obstore, without its retries: those are in calls.py, for all SDKs alike."""
 
-    def __init__(self, boto: BotoStore, session: boto3.Session, endpoint: str, attempt_seconds: float) -> None:
+    def __init__(self, boto: BotoStore, session: boto3.Session, place: Place, attempt_seconds: float) -> None:
         super().__init__(boto._client, boto.bucket, boto.region, boto.encryption, None)
         common: dict[str, Any] = {
-            "endpoint": endpoint,
+            "endpoint": place.bucket_url() if place.virtual_hosted else place.endpoint,
             "region": boto.region,
             "credential_provider": Boto3CredentialProvider(session),
-            "virtual_hosted_style_request": False,
+            "virtual_hosted_style_request": place.virtual_hosted,
             "retry_config": {"max_retries": 0, "retry_timeout": timedelta(0)},
             **_encryption(boto.encryption),
         }
         attempt = timedelta(seconds=attempt_seconds)
         http: ClientConfig = {
-            "allow_http": endpoint.startswith("http://"),
+            "allow_http": place.endpoint.startswith("http://"),
             "connect_timeout": min(attempt, timedelta(seconds=5)),
         }
         read: ClientConfig = {**http, "timeout": timedelta(seconds=READ_SECONDS_MAX), "read_timeout": attempt}
