@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 
@@ -13,7 +13,7 @@ from typing import ClassVar
 class Held:
     """A document's bytes and the ETag they had. `modified`: ISO 8601, when the object was written."""
 
-    body: bytes
+    body: bytes | memoryview
     etag: str
     modified: str
 
@@ -41,7 +41,7 @@ class RecordCache:
             self._drop(key)
             if len(held.body) * 8 > self._most_bytes:
                 return
-            self._held[key] = held
+            self._held[key] = replace(held, body=bytes(held.body))
             self._bytes += _cost(key, held)
             while self._bytes > self._most_bytes:
                 oldest, given_up = self._held.popitem(last=False)

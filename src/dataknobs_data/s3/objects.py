@@ -312,7 +312,7 @@ class Objects:
 
 
 def _held(blob: Blob) -> Held:
-    return Held(bytes(blob.body), blob.etag, iso_utc(blob.modified))
+    return Held(blob.body, blob.etag, iso_utc(blob.modified))
 
 
 def _unknown(id: str, seen: str, fault: Fault) -> OutcomeUnknownError:
