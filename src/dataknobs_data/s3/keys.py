@@ -117,7 +117,8 @@ def check_prefix(prefix: str) -> str:
 
 
 def _is_control(character: str) -> bool:
-    return unicodedata.category(character) == "Cc"
+    """Control characters, and the two that XML 1.0 cannot hold (section 2.2): DeleteObjects names keys in XML."""
+    return unicodedata.category(character) == "Cc" or character in "\ufffe\uffff"
 
 
 def _escape_segment(segment: str) -> str:
