@@ -70,11 +70,14 @@ class Caller:
         raise AssertionError("the last attempt returns or raises")
 
     def _attempt(self, operation: str, request: Callable[[ObjectStore], T], last_start: float) -> T:
-        with self._in_flight:
-            if self._runtime.monotonic() > last_start:
-                raise Fault(Kind.LATE, operation)
+        left = last_start - self._runtime.monotonic()
+        if left < 0 or not self._in_flight.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+            raise Fault(Kind.LATE, operation)
+        try:
             self.meter.sent(operation)
             return request(self._store)
+        finally:
+            self._in_flight.release()
 
     def _pause(self, attempt: int) -> float:
         """Exponential backoff with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
