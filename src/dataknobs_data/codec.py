@@ -103,7 +103,7 @@ def as_read(document: Document) -> Document:
 
 def _load_object(body: bytes | memoryview, id: str) -> dict[str, Any]:
     try:
-        tree = _load(body)
+        tree = loads(body)
     except ValueError as error:
         raise DataFormatError(f"record {id!r}: damaged document ({len(body)} bytes): {error}", id=id) from error
     if not isinstance(tree, dict):
@@ -111,7 +111,8 @@ def _load_object(body: bytes | memoryview, id: str) -> dict[str, Any]:
     return tree
 
 
-def _load(body: bytes | memoryview) -> Any:
+def loads(body: bytes | memoryview) -> Any:
+    """JSON values from bytes of any writer. Raises ValueError."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:

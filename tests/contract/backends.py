@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from dataknobs_data.embedded import PostgresServer, SeaweedServer
 from tests.servers import make_config, open_client
@@ -59,6 +61,21 @@ def cut_line(request: pytest.FixtureRequest, config: Config, id: str) -> None:
     path.write_bytes(b"".join(line[: len(line) // 2] + b"\n" if f'"{id}"'.encode() in line else line for line in lines))
 
 
+def break_csv_row(request: pytest.FixtureRequest, config: Config, id: str) -> None:
+    """Makes the JSON in the last cell of a record's row no JSON."""
+    path = Path(config["path"])
+    rows = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+    broken = [row.replace('"{""', '"{{""') if row.startswith(f"{id},") else row for row in rows]
+    path.write_text("".join(broken), encoding="utf-8-sig", newline="")
+
+
+def break_parquet_row(request: pytest.FixtureRequest, config: Config, id: str) -> None:
+    """The same in a Parquet file."""
+    rows = parquet.read_table(config["path"]).to_pylist()
+    broken = [{**row, "_rest": "{"} if row["_id"] == id else row for row in rows]
+    parquet.write_table(pyarrow.Table.from_pylist(broken), config["path"])
+
+
 # ---------------------------------------------------------------------------------------------- servers
 def s3_objects(request: pytest.FixtureRequest, folder: Path) -> Config:
     """A prefix of its own in one bucket."""
@@ -89,8 +106,8 @@ def postgres(request: pytest.FixtureRequest, folder: Path) -> Config:
 BACKENDS = (
     Backend("memory", "memory", memory, ("path", None), shared=False),
     Backend("file-jsonl", "file", file_of("jsonl"), ("pth", "path"), damage=cut_line),
-    Backend("file-csv", "file", file_of("csv"), ("fromat", "format")),
-    Backend("file-parquet", "file", file_of("parquet"), ("Path", "path")),
+    Backend("file-csv", "file", file_of("csv"), ("fromat", "format"), damage=break_csv_row),
+    Backend("file-parquet", "file", file_of("parquet"), ("Path", "path"), damage=break_parquet_row),
     Backend("sqlite", "sqlite", file_of("db"), ("tabel", "table")),
     Backend("postgres", "postgres", postgres, ("pasword", "password"), server=True),
     Backend("s3-objects", "s3", s3_objects, ("bukcet", "bucket"), server=True, damage=overwrite_object),

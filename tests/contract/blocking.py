@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from types import TracebackType
 from typing import Any, Self
 
 from dataknobs_data.aio import AsyncDatabase
@@ -53,7 +54,9 @@ class Blocking:
         self._wait(self._database.__aenter__())
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._wait(self._database.__aexit__(kind, error, trace))
 
     def __repr__(self) -> str:

@@ -79,11 +79,12 @@ def load_backend(name: str, *, asynchronous: bool = False) -> Any:
     return getattr(importlib.import_module(info.module), info.async_class if asynchronous else info.sync_class)
 
 
-def missing_driver(backend: str, error: ImportError) -> BackendNotFoundError:
-    """What to raise where a backend's driver cannot be imported."""
+def missing_driver(backend: str, error: ImportError, extra: str | None = None) -> BackendNotFoundError:
+    """What to raise where a backend's driver cannot be imported; `extra` where not the backend's own installs it."""
     info = find_backend(backend)
+    extra = extra or info.extra
     return BackendNotFoundError(
-        f"the {info.name} backend needs {error.name or error}, which is not installed: pip install '.[{info.extra}]'",
+        f"the {info.name} backend needs {error.name or error}, which is not installed: pip install '.[{extra}]'",
         backend=backend,
-        extra=info.extra,
+        extra=extra,
     )
