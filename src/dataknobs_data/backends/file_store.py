@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -149,8 +150,8 @@ class SharedFile:
         fresh = self.path.with_name(f".{self.path.name}.new")
         try:
             with open(fresh, "wb") as file:
-                if self._seen:
-                    os.fchmod(file.fileno(), self._seen.st_mode & 0o7777)
+                with suppress(FileNotFoundError):
+                    os.fchmod(file.fileno(), stat.S_IMODE(os.stat(self.path).st_mode))
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
