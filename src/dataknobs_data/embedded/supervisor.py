@@ -63,7 +63,8 @@ _orphaned = threading.Event()
 
 
 def _stop_at_end_of_input(server: subprocess.Popen[bytes], plan: dict[str, Any]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock this thread would still hold when the interpreter ends
+        pass
     _orphaned.set()
     server.send_signal(plan["stop_signal"])
     try:
