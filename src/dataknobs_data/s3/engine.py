@@ -201,7 +201,7 @@ class S3Engine(Engine):
         listed = self._list(bounds.prefix) if bounds.ids is None else {}
         ids = sorted(listed if bounds.ids is None else filter(self._keys.can_hold, bounds.ids))
         for window in windows(ids, _fetched_at_once(query) or max(len(ids), 1)):
-            for outcome in self._many.map(partial(self._read_listed, listed), window):
+            for outcome in self._many.map(partial(self._read_listed, listed), window, partial(self._holds, listed)):
                 if isinstance(outcome, Document):
                     yield outcome
                 elif outcome is not None:
@@ -210,6 +210,9 @@ class S3Engine(Engine):
     def _list(self, prefix: str) -> dict[str, Listed]:
         with translated(f"listing records {prefix!r}…", self._place):
             return self._lister.records(prefix)
+
+    def _holds(self, listed: dict[str, Listed], id: str) -> bool:
+        return id in listed and self._objects.holds(listed[id])
 
     def _read_listed(self, listed: dict[str, Listed], id: str) -> Outcome:
         """One document of a scan; None where it was deleted since it was listed."""

@@ -6,11 +6,22 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from typing import TypeVar
+from functools import partial
+from itertools import chain, islice
+from typing import Generic, TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+
+
+class _Inline(Generic[B]):
+    """A call that is made when its result is asked for, with what is used of a Future's manners."""
+
+    def __init__(self, call: Callable[[], B]) -> None:
+        self.result = call
+
+    def cancel(self) -> None:
+        """Nothing was begun."""
 
 
 class FanOut:
@@ -22,20 +33,28 @@ class FanOut:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
-    def map(self, call: Callable[[A], B], items: Iterable[A]) -> Iterator[B]:
-        """`call(item)` for each item, in order. The first exception is raised, and the calls behind it are given up."""
+    def map(
+        self, call: Callable[[A], B], items: Iterable[A], inline: Callable[[A], bool] = lambda item: False
+    ) -> Iterator[B]:
+        """`call(item)` for each item, in order. The first exception is raised, and the calls behind it are given up.
+
+        Calls of which `inline(item)` says that they wait for nothing are made in this thread: no thread is quicker.
+        """
         source = iter(items)
         first = list(islice(source, 2))
         if len(first) < 2:
             yield from map(call, first)
             return
         pool = self._threads()
-        pending: deque[Future[B]] = deque(pool.submit(call, item) for item in first)
-        pending.extend(pool.submit(call, item) for item in islice(source, 2 * self.workers - 2))
+
+        def begin(item: A) -> Future[B] | _Inline[B]:
+            return _Inline(partial(call, item)) if inline(item) else pool.submit(call, item)
+
+        pending = deque(map(begin, chain(first, islice(source, 2 * self.workers - 2))))
         try:
             while pending:
                 answer = pending.popleft().result()
-                pending.extend(pool.submit(call, item) for item in islice(source, 1))
+                pending.extend(map(begin, islice(source, 1)))
                 yield answer
         finally:
             for future in pending:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote, unquote
+
 from dataknobs_data.documents import Document
 from dataknobs_data.runtime import iso_utc
 from dataknobs_data.s3.store import Head
@@ -10,11 +12,16 @@ BORN, REPLACES, REVISION, CREATED_AT = "born", "replaces", "revision", "created-
 
 
 def headers_of(document: Document) -> dict[str, str]:
-    """The user metadata of a document's object; all of it ASCII."""
+    """The user metadata of a document's object; plain ASCII, whatever another writer's document had in these places."""
     headers = {BORN: document.born, REVISION: document.revision, CREATED_AT: document.created_at}
+    headers = {name: _quoted(value) for name, value in headers.items()}
     if document.replaces:
-        headers[REPLACES] = " ".join(sorted(document.replaces))
+        headers[REPLACES] = " ".join(map(_quoted, sorted(document.replaces)))
     return headers
+
+
+def _quoted(value: str) -> str:
+    return quote(value, safe=":")
 
 
 def outline(id: str, head: Head) -> Document:
@@ -25,9 +32,9 @@ def outline(id: str, head: Head) -> Document:
         id=id,
         data={},
         metadata={},
-        created_at=head.metadata.get(CREATED_AT, modified),
+        created_at=unquote(head.metadata.get(CREATED_AT, modified)),
         updated_at=modified,
-        born=head.metadata.get(BORN, birth),
-        revision=head.metadata.get(REVISION, birth),
-        replaces=frozenset(head.metadata.get(REPLACES, "").split()),
+        born=unquote(head.metadata.get(BORN, birth)),
+        revision=unquote(head.metadata.get(REVISION, birth)),
+        replaces=frozenset(map(unquote, head.metadata.get(REPLACES, "").split())),
     )

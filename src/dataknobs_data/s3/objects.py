@@ -84,6 +84,11 @@ class Objects:
         head = self.head(id, deadline)
         return Stored(outline(id, head), head.etag, certain=True) if head else None
 
+    def holds(self, listed: Listed) -> bool:
+        """Whether the object behind a line of a listing is in memory as the line has it."""
+        held = self.cache.get(listed.key)
+        return held is not None and held.etag == listed.etag
+
     def fetch_listed(self, id: str, listed: Listed) -> Document | None:
         """The record behind a line of a listing: without a request where the cached copy has the line's ETag."""
         held = self.cache.get(listed.key)

@@ -206,7 +206,7 @@ def tag_header(tags: Mapping[str, str]) -> str:
 
 
 def text_time(value: Any) -> datetime:
-    """A store's timestamp as an instant: HTTP dates and ISO 8601 arrive as text (see connection.py)."""
+    """A store's timestamp as an instant: HTTP dates and ISO 8601 arrive as text (see parsing.py)."""
     if isinstance(value, datetime):
         return value
     try:

@@ -1,0 +1,62 @@
+"""Reading listings fast. botocore walks its service model for every element of every line of a listing, and parses
+1,000 dates a page that nobody reads; a listing is what search and count spend their time on, so it gets a parser of its own.
+
+Measured with botocore 1.44: see docs/decisions/0002.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree
+
+from botocore.parsers import ResponseParserFactory, RestXMLParser
+
+_LISTING = "ListObjectsV2Output"
+
+
+class ListingParserFactory(ResponseParserFactory):
+    """Makes botocore's parsers, with `ListingParser` for S3's protocol. Timestamps stay text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.set_parser_defaults(timestamp_parser=str)
+
+    def create_parser(self, protocol_name: str) -> Any:
+        """See botocore."""
+        return (
+            ListingParser(timestamp_parser=str) if protocol_name == "rest-xml" else super().create_parser(protocol_name)
+        )
+
+
+class ListingParser(RestXMLParser):
+    """botocore's own parser, but for successful answers to ListObjectsV2: of those it reads what this package uses."""
+
+    def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
+        """See botocore: the answer as a dict in the form of its service model."""
+        if shape is None or shape.name != _LISTING or response["status_code"] != 200:
+            return super().parse(response, shape)
+        try:
+            parsed = _listing(response["body"])
+        except (ElementTree.ParseError, TypeError, ValueError):
+            return super().parse(response, shape)  # which has the right error for it
+        parsed["ResponseMetadata"] = {"HTTPStatusCode": 200, "HTTPHeaders": dict(response["headers"])}
+        return parsed
+
+
+def _listing(body: bytes) -> dict[str, Any]:
+    root = ElementTree.fromstring(body)
+    space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+    key, etag, size = f"{space}Key", f"{space}ETag", f"{space}Size"
+    parsed: dict[str, Any] = {
+        "IsTruncated": root.findtext(f"{space}IsTruncated") == "true",
+        "Contents": [
+            {"Key": line.findtext(key), "ETag": line.findtext(etag), "Size": int(line.findtext(size, ""))}
+            for line in root.iterfind(f"{space}Contents")
+        ],
+    }
+    for name in ("NextContinuationToken", "EncodingType", "Prefix"):
+        text = root.findtext(space + name)
+        if text is not None:
+            parsed[name] = text
+    return parsed
