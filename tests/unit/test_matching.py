@@ -298,6 +298,11 @@ def test_names_reach_into_dicts_and_metadata() -> None:
         assert row.value(name) is MISSING
 
 
+def test_a_dotted_name_may_be_split_anywhere() -> None:
+    row = StoredRow("k", {"a.b": 5, "a": {"b": {"c": 1}}, "x": {"y": 5}, "x.y": {"z": 2}}, {})
+    assert (row.value("a.b"), row.value("a.b.c"), row.value("x.y.z")) == (5, 1, 2)
+
+
 def test_missing_is_one_false_thing() -> None:
     assert not MISSING
     assert repr(MISSING) == "MISSING"
