@@ -79,7 +79,7 @@ def test_validate_says_whether_the_value_fits(value: Any, type: FieldType, fits:
     [
         (" 42 ", FieldType.INTEGER, 42),
         (42.0, FieldType.INTEGER, 42),
-        (Decimal("42"), FieldType.INTEGER, 42),
+        (Decimal(42), FieldType.INTEGER, 42),
         (True, FieldType.INTEGER, 1),
         ("1.5", FieldType.FLOAT, 1.5),
         (2, FieldType.FLOAT, 2.0),
