@@ -394,7 +394,7 @@ def test_as_root_programs_out_of_reach_are_copied(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root needs another account")
 def test_as_root_a_closed_temporary_folder_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres, "_enterable", lambda directory: False)
-    with pytest.raises(ConfigurationError, match="'nobody', who may not enter .*: set TMPDIR"):
+    with pytest.raises(ConfigurationError, match=r"'nobody', who may not enter .*: set TMPDIR"):
         PostgresServer().start()
 
 

@@ -104,7 +104,7 @@ Action = Refuse | Lose | Answer | Delay | DelayAnswer | Truncate | Hang | Kill
 
 @dataclass
 class Fault:
-    """An action and the requests it befalls: of those that match, number `nth` (from 1) and the `times` - 1 after it."""
+    """An action and the requests it befalls: of those that match, the `nth` (from 1) and the `times` - 1 after it."""
 
     action: Action
     matches: Callable[[Request], bool]

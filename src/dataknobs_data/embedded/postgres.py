@@ -163,9 +163,7 @@ def find_binaries() -> Path:
     """The folder of `postgres` and `initdb`: pip's, else Debian's newest; else ConfigurationError."""
     spec = find_spec(PIP_PACKAGE)
     roots = [] if spec is None or spec.origin is None else [Path(spec.origin).parent]
-    found = [path for root in roots for path in root.glob("pginstall*/bin")] or [
-        path for path in DEBIAN_FOLDER.glob("*/bin")
-    ]
+    found = [path for root in roots for path in root.glob("pginstall*/bin")] or list(DEBIAN_FOLDER.glob("*/bin"))
     complete = [path for path in found if (path / "postgres").exists() and (path / "initdb").exists()]
     if not complete:
         raise ConfigurationError(

@@ -108,7 +108,8 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Ask the server to end, wait, kill it if need be, and remove its files. Harmless when repeated."""
-        assert self._supervisor.stdin is not None and self._supervisor.stdout is not None
+        assert self._supervisor.stdin is not None
+        assert self._supervisor.stdout is not None
         self._supervisor.stdin.close()
         self._supervisor.wait()
         self._supervisor.stdout.close()

@@ -12,6 +12,7 @@ server's exit code.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -74,10 +75,8 @@ def _stop_at_end_of_input(server: subprocess.Popen[bytes], plan: dict[str, Any])
 
 
 def _kill_group(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):  # nobody of the group is left, as it should be
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass  # nobody of the group is left, as it should be
 
 
 if __name__ == "__main__":
