@@ -45,11 +45,11 @@ clean:  ## remove .venv and what tools leave behind
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.for-development: pyproject.toml | $(PY)
+$(VENV)/.for-development: pyproject.toml $(PY)
 	$(PIP) --editable '.[dev]'
 	@touch $@
 
-$(VENV)/.for-demo: pyproject.toml | $(PY)
+$(VENV)/.for-demo: pyproject.toml $(PY)
 	$(PIP) --editable '.[demo]'
 	@touch $@
 
