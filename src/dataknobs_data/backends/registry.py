@@ -42,7 +42,7 @@ BACKENDS = (
     ),
     BackendInfo(
         "file", "dataknobs_data.backends.file", "FileDatabase", "AsyncFileDatabase",
-        "records in one JSON-lines, CSV or Parquet file",
+        "records in one JSON-lines, CSV or Parquet file", drivers=("fcntl",),
     ),
     BackendInfo(
         "sqlite", "dataknobs_data.backends.sqlite", "SQLiteDatabase", "AsyncSQLiteDatabase",
@@ -74,8 +74,10 @@ def find_backend(name: str) -> BackendInfo:
 
 
 def load_backend(name: str, *, asynchronous: bool = False) -> Any:
-    """The database class of a backend. Raises BackendNotFoundError for an unknown one."""
+    """The database class of a backend. Raises BackendNotFoundError: unknown, or a driver is missing (it names the extra)."""
     info = find_backend(name)
+    if info.missing_drivers:
+        raise missing_driver(info.name, ImportError(name=info.missing_drivers[0]))
     return getattr(importlib.import_module(info.module), info.async_class if asynchronous else info.sync_class)
 
 
@@ -83,8 +85,9 @@ def missing_driver(backend: str, error: ImportError, extra: str | None = None) -
     """What to raise where a backend's driver cannot be imported; `extra` where not the backend's own installs it."""
     info = find_backend(backend)
     extra = extra or info.extra
+    remedy = f"is not installed: pip install '.[{extra}]'" if extra else "this system does not have"
     return BackendNotFoundError(
-        f"the {info.name} backend needs {error.name or error}, which is not installed: pip install '.[{extra}]'",
+        f"the {info.name} backend needs {error.name or error}, which {remedy}",
         backend=backend,
         extra=extra,
     )
