@@ -32,6 +32,8 @@ class StreamWriter:
         self._result = StreamResult()
         self._started = runtime.monotonic()
         self._stopped = False
+        self.failure: DatabaseOperationError | None = None
+        """Why the stream ended before its input, where it was not `on_error` that said so."""
 
     def write(self, batch: Sequence[Record]) -> bool:
         """Writes one batch; False when the stream is to end here (timeout, or `on_error` said so)."""
@@ -61,8 +63,8 @@ class StreamWriter:
     def _stop(self, why: str) -> None:
         self._stopped = True
         done = self._result.total_processed
-        error = DatabaseOperationError(f"stream_write stopped after {done} records: {why}")
-        self._result.errors.append((done, None, error))
+        self.failure = DatabaseOperationError(f"stream_write stopped after {done} records: {why}")
+        self._result.errors.append((done, None, self.failure))
 
     def _count(self, index: int, id: str | None, record: Record, outcome: Result) -> None:
         result = self._result
