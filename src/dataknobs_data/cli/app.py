@@ -1,0 +1,88 @@
+"""The command line: one program, its commands, and how each of them ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import traceback
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from dataknobs_data.cli import output
+from dataknobs_data.cli.exits import Exit, exit_of
+from dataknobs_data.cli.read import count, get, search
+from dataknobs_data.cli.serve import serve
+from dataknobs_data.cli.write import create, rm
+from dataknobs_data.exceptions import DataknobsDataError
+
+PROGRAM = "dataknobs-data"
+
+CommandLineError: type[BaseException] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
+"""What typer raises for a wrong command line: click's own class, or that of the copy that newer versions bring along."""
+
+app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
+for command in (create, get, search, count, rm, serve):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    """Records in an object store: create, get, search, count and delete them, or serve a store to try it on.
+
+    Exit codes: 0 done, 1 not found, 2 wrong usage, 3 trouble with the store, 4 partly done.
+    """
+    if show_version:
+        print(PROGRAM, version(PROGRAM))
+    elif context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main() -> None:
+    """The entry point: runs the command that sys.argv asks for, and exits."""
+    logging.basicConfig(format="%(levelname)s: %(message)s")
+    logging.addLevelName(logging.WARNING, "warning")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """The exit code of a command line; every error is one line on stderr."""
+    code: int
+    try:
+        with typer.main.get_command(app).make_context(PROGRAM, list(arguments)) as context:
+            code = context.command.invoke(context) or Exit.OK
+        sys.stdout.flush()
+    except typer.Exit as done:
+        code = done.exit_code
+    except CommandLineError as error:
+        code = _failed(Exit.USAGE, f"{_message_of(error)}; see {PROGRAM} --help", arguments)
+    except KeyboardInterrupt:
+        code = _failed(Exit.INTERRUPTED, "interrupted", arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it exits
+        code = Exit.PIPE_CLOSED
+    except (DataknobsDataError, OSError) as error:
+        code = _failed(exit_of(error), str(error), arguments)
+    except Exception as error:  # noqa: BLE001  the last line before a person
+        what = f"{type(error).__name__}: {error}"
+        code = _failed(Exit.BUG, f"this is a mistake in {PROGRAM}: {what} (--debug shows where)", arguments)
+    return code
+
+
+def _failed(code: Exit, message: str, arguments: list[str]) -> Exit:
+    if "--debug" in arguments:
+        traceback.print_exc()
+    output.error(message)
+    return code
+
+
+def _message_of(error: BaseException) -> str:
+    format_message = getattr(error, "format_message", error.__str__)
+    return str(format_message()).rstrip(".")

@@ -1,0 +1,45 @@
+"""Exit codes, and which error leads to which. The table in docs/cli.md is checked against this one."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from dataknobs_data.exceptions import (
+    BatchError,
+    ConfigurationError,
+    DataknobsDataError,
+    QueryError,
+    RecordValidationError,
+)
+
+
+class Exit(IntEnum):
+    """What the command tells the shell."""
+
+    OK = 0
+    NOT_FOUND = 1
+    USAGE = 2
+    STORE = 3
+    PARTLY = 4
+    BUG = 70
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
+MEANING = {
+    Exit.OK: "done; also a `count` of 0",
+    Exit.NOT_FOUND: "`get`, `rm`: an id has no record (the others were shown or deleted); `search`: nothing matched",
+    Exit.USAGE: "the command, its options, a condition, an id or the configuration makes no sense; nothing was done",
+    Exit.STORE: "the store or file cannot be reached, refuses us, failed, or holds damaged data",
+    Exit.PARTLY: "`create`, `rm`: some records failed, each named on stderr; the others are done",
+    Exit.BUG: "a mistake in this program",
+    Exit.INTERRUPTED: "Ctrl-C (`serve` ends with 0)",
+    Exit.PIPE_CLOSED: "whoever read the output closed it early, as `head` does",
+}
+
+
+def exit_of(error: DataknobsDataError | OSError) -> Exit:
+    """The exit code for an error that ended a command."""
+    if isinstance(error, ConfigurationError | QueryError | RecordValidationError):
+        return Exit.USAGE
+    return Exit.PARTLY if isinstance(error, BatchError) else Exit.STORE

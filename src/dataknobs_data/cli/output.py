@@ -1,0 +1,138 @@
+"""What goes to the screen: JSON lines for programs, tables for people, one line for an error.
+
+Results go to stdout, everything else to stderr. Nothing that a record holds reaches a terminal unescaped.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dataknobs_data.cli.exits import Exit
+from dataknobs_data.cli.lines import to_line
+from dataknobs_data.codec import to_json
+from dataknobs_data.records import Record
+
+CELL_WIDTH_MAX = 36
+ID, METADATA = "id", "metadata."
+
+stderr = Console(stderr=True, highlight=False)
+"""The one console on stderr, so that a line and a progress bar there know of each other."""
+
+
+def for_people(json: bool, table: bool) -> bool:
+    """Whether to draw a table: as asked, else when stdout is a terminal."""
+    return table or (not json and sys.stdout.isatty())
+
+
+def say(message: str, style: str = "") -> None:
+    """One line on stderr."""
+    stderr.print(Text(message, style), soft_wrap=True)
+
+
+def error(message: str) -> None:
+    """What went wrong, on stderr."""
+    stderr.print(Text("error: ", "bold red") + Text(message), soft_wrap=True)
+
+
+def say_missing(ids: Sequence[str]) -> Exit:
+    """Names ids that have no record, on stderr; the exit code for that."""
+    for id in ids:
+        error(f"there is no record {id!r}")
+    return Exit.NOT_FOUND if ids else Exit.OK
+
+
+def print_lines(records: Sequence[Record], *, metadata: bool) -> int:
+    """Writes records as JSON lines; how many."""
+    for record in records:
+        sys.stdout.buffer.write(to_line(record, metadata=metadata))
+    sys.stdout.buffer.flush()
+    return len(records)
+
+
+def print_record(record: Record, *, metadata: bool) -> None:
+    """One record as a table of two columns."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in _row(record, metadata).items():
+        table.add_row(_escaped(name), _cell(value))
+    Console(highlight=False).print(table)
+
+
+def print_table(records: Sequence[Record], *, metadata: bool, more: bool = False) -> None:
+    """Records as a table as wide as the terminal: the first columns that fit, and the names of the rest below.
+
+    `more`: there are others that were not fetched.
+    """
+    console = Console(highlight=False)
+    rows = [_row(record, metadata) for record in records]
+    names = sorted(dict.fromkeys(name for row in rows for name in row), key=lambda name: name.startswith(METADATA))
+    shown = _fitting(names, rows, console.width)
+    console.print(_table(shown, rows))
+    console.print(Text(_footer(len(rows), names[len(shown) :], more), "dim"))
+
+
+def _row(record: Record, metadata: bool) -> dict[str, Any]:
+    row = {ID: record.id, **{f"data.{name}" if name == ID else name: value for name, value in record.data.items()}}
+    if row.get("data.id") == record.id:
+        del row["data.id"]
+    if metadata:
+        row.update({METADATA + name: value for name, value in record.metadata.items() if name != ID})
+    return row
+
+
+def _table(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for name in names:
+        numbers = all(isinstance(row[name], int | float) for row in rows if row.get(name) is not None)
+        table.add_column(
+            Text(_escaped(name)),
+            justify="right" if numbers else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            max_width=CELL_WIDTH_MAX,
+        )
+    for row in rows:
+        table.add_row(*(_cell(row[name]) if name in row else Text() for name in names))
+    return table
+
+
+def _fitting(names: Sequence[str], rows: Sequence[dict[str, Any]], width: int) -> list[str]:
+    fitting: list[str] = []
+    for name in names:
+        cells = [_cell(row[name]).cell_len for row in rows if name in row]
+        width -= min(CELL_WIDTH_MAX, max(Text(name).cell_len, *cells)) + 3
+        if width < -3 and fitting:
+            break
+        fitting.append(name)
+    return fitting
+
+
+def _footer(count: int, left_out: Sequence[str], more: bool) -> str:
+    parts = [f"{count:,} record{'' if count == 1 else 's'}"]
+    if more:
+        parts[0] = f"the first {count:,} records; --limit N shows more, --json prints all"
+    if left_out:
+        parts.append(f"not shown: {', '.join(map(_escaped, left_out))} (--select, --json)")
+    return "\n".join(parts)
+
+
+def _cell(value: Any) -> Text:
+    if value is None:
+        return Text("null", "dim")
+    plain = to_json(value, "", {})
+    text = plain if isinstance(plain, str) else orjson.dumps(plain).decode()
+    return Text(_escaped(text))
+
+
+def _escaped(text: str) -> str:
+    """`text` with whatever a terminal could take for a command, or a line's end, spelled out."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

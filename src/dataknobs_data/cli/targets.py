@@ -1,0 +1,37 @@
+"""From what people type to a database and to ids."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataknobs_data.database import SyncDatabase
+from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.factory import DatabaseFactory, open_url
+
+CONFIG_VARIABLE, CONFIG_FILE = "DATAKNOBS_CONFIG", "dataknobs.yaml"
+
+
+def open_target(target: str, config: Path | None) -> SyncDatabase:
+    """The database behind a URL (it has a colon), or behind a name in the config file. Raises ConfigurationError."""
+    return open_url(target) if ":" in target else _named(target, config)
+
+
+def _named(name: str, config: Path | None) -> SyncDatabase:
+    path = config or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
+    if path == Path(CONFIG_FILE) and not path.exists():
+        raise ConfigurationError(
+            f"there is no {CONFIG_FILE} here to look up the database {name!r} in; give a URL such as s3://bucket/prefix, "
+            f"or a config file with --config or {CONFIG_VARIABLE}"
+        )
+    return DatabaseFactory.from_yaml(path).create_named(name)
+
+
+def expand_ids(ids: Sequence[str]) -> list[str]:
+    """The ids, with `-` replaced by those on stdin, one a line."""
+    given: list[str] = []
+    for id in ids:
+        given += [line.rstrip("\n") for line in sys.stdin if line.strip()] if id == "-" else [id]
+    return given
