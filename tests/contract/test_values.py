@@ -137,8 +137,8 @@ def test_a_value_without_a_faithful_form_is_refused_by_name_and_nothing_is_writt
 ) -> None:
     db.create(Record({"n": 1}, id="kept"))
     for write in (
-        lambda record: db.create(record),
-        lambda record: db.upsert(record),
+        db.create,
+        db.upsert,
         lambda record: db.update("kept", record),
     ):
         with pytest.raises(SerializationError, match="/data/bad") as caught:
