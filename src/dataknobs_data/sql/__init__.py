@@ -1,0 +1,1 @@
+"""Records in relational databases: one engine, small dialects. Only backends import this package; it needs SQLAlchemy."""

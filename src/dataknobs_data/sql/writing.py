@@ -1,0 +1,126 @@
+"""Writing records: every method is part of one transaction and says what became of each change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataknobs_data.documents import Change, Deletion, Document, Verb, duplicate, resolve
+from dataknobs_data.engine import Outcome, attempt_delete_of
+from dataknobs_data.exceptions import DataknobsDataError, RecordValidationError, TransactionError
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.sql.dialect import Dialect
+from dataknobs_data.sql.reading import Reader
+from dataknobs_data.sql.tables import from_row, to_row
+
+_ROUNDS_MAX = 10
+"""How often an upsert may find its record gone or come since it looked."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """A document on its way into the table."""
+
+    change: Change
+    document: Document
+    row: dict[str, str | None]
+    is_new: bool
+
+
+class Writer:
+    """What is changed in one table. Rows are locked in the order of their ids, so that writers do not wait in circles."""
+
+    def __init__(self, table: sa.Table, dialect: Dialect, reader: Reader, runtime: Runtime) -> None:
+        self._table = table
+        self._dialect = dialect
+        self._reader = reader
+        self._runtime = runtime
+
+    def apply(self, connection: sa.Connection, changes: Sequence[Change]) -> list[Outcome]:
+        """Applies changes of distinct ids, and says for each what became of it."""
+        outcomes: dict[str, Outcome] = {}
+        pending = sorted(changes, key=lambda change: change.id)
+        for _ in range(_ROUNDS_MAX):
+            pending = self._round(connection, pending, outcomes)
+            if not pending:
+                return [outcomes[change.id] for change in changes]
+        raise TransactionError(
+            f"record {pending[0].id!r} came and went {_ROUNDS_MAX} times while it was to be written; try again",
+            id=pending[0].id,
+        )
+
+    def _round(
+        self, connection: sa.Connection, changes: Sequence[Change], outcomes: dict[str, Outcome]
+    ) -> list[Change]:
+        """Applies what can be applied; the changes that others have overtaken are left.
+
+        A create is sent without a look: the primary key decides.
+        """
+        current = self._locked(connection, [change.id for change in changes if change.verb is not Verb.CREATE])
+        writes: list[_Write] = []
+        for change in changes:
+            prepared = self._prepared(change, current.get(change.id))
+            if isinstance(prepared, _Write):
+                writes.append(prepared)
+            else:
+                outcomes[change.id] = prepared
+        taken = self._insert(connection, [write.row for write in writes if write.is_new])
+        self._update(connection, [write.row for write in writes if not write.is_new])
+        overtaken = [write.change for write in writes if write.change.id in taken]
+        outcomes.update((write.change.id, write.document) for write in writes)
+        outcomes.update((change.id, duplicate(change.id)) for change in overtaken)
+        return [change for change in overtaken if change.verb is not Verb.CREATE]
+
+    def _prepared(self, change: Change, row: sa.Row[Any] | None) -> _Write | Outcome:
+        try:
+            document = resolve(change, None if row is None else from_row(row), self._runtime)
+            if document is None:
+                return None
+            problem = self._dialect.id_problem(change.id)
+            if problem:
+                raise RecordValidationError(f"record id {change.id!r} cannot be stored: {problem}", id=change.id)
+            return _Write(change, document, to_row(document), is_new=row is None)
+        except DataknobsDataError as error:
+            return error
+
+    def _locked(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
+        if not ids:
+            return {}
+        return {row.id: row for row in connection.execute(self._reader.select(ids).with_for_update())}
+
+    def _insert(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
+        """Inserts rows; the ids that others have taken. A row is ours if the revision that stands there is."""
+        if not rows:
+            return set()
+        statement = self._dialect.insert_absent(self._table)
+        inserted = connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
+        if inserted == len(rows):
+            return set()
+        columns = self._table.c
+        standing = connection.execute(self._reader.select([row["id"] for row in rows], columns.id, columns.revision))
+        revisions = {row.id: row.revision for row in standing}
+        return {row["id"] for row in rows if revisions.get(row["id"]) != row["revision"]}
+
+    def _update(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
+        if rows:
+            statement = sa.update(self._table).where(self._table.c.id == sa.bindparam("key"))
+            connection.execute(statement, [{"key": row["id"], **row} for row in rows])
+
+    def delete(self, connection: sa.Connection, deletions: Sequence[Deletion]) -> list[bool | DataknobsDataError]:
+        """Deletes records of distinct ids; damaged ones too, since nothing of them is read but the revision."""
+        columns = self._table.c
+        ids = [deletion.id for deletion in deletions]
+        locked = connection.execute(self._reader.select(ids, columns.id, columns.revision).with_for_update())
+        revisions = {row.id: row.revision for row in locked}
+        outcomes = [attempt_delete_of(deletion, revisions.get(deletion.id)) for deletion in deletions]
+        gone = [id for id, outcome in zip(ids, outcomes, strict=True) if outcome is True]
+        if gone:
+            connection.execute(sa.delete(self._table).where(self._dialect.one_of(columns.id, gone)))
+        return outcomes
+
+    def clear(self, connection: sa.Connection) -> int:
+        """Deletes every record."""
+        return connection.execute(sa.delete(self._table)).rowcount
