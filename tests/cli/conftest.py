@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,12 +50,20 @@ def cli(capfdbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPat
     return call
 
 
+@pytest.fixture(scope="session")
+def cli_bucket(seaweed: SeaweedServer) -> str:
+    """One bucket for all; every test has a prefix of its own."""
+    name = new_bucket_name()
+    seaweed.create_bucket(name)
+    return name
+
+
 @pytest.fixture
-def s3_url(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
+def s3_url(seaweed: SeaweedServer, cli_bucket: str, monkeypatch: pytest.MonkeyPatch) -> str:
     """A new, empty database on SeaweedFS, found as `serve` says: by the environment."""
     for name, value in seaweed.environment().items():
         monkeypatch.setenv(name, value)
-    return f"s3://{new_bucket_name()}/records"
+    return f"s3://{cli_bucket}/{uuid.uuid4().hex}"
 
 
 @pytest.fixture(params=["file", "s3"])

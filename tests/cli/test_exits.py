@@ -8,7 +8,7 @@ from dataknobs_data.backends.file import FileDatabase
 from dataknobs_data.cli import app
 from dataknobs_data.exceptions import BatchError, DatabaseConnectionError, DataknobsDataError
 from tests.cli.conftest import Cli
-from tests.servers import SeaweedServer
+from tests.servers import SeaweedServer, open_client
 
 
 @pytest.mark.parametrize(
@@ -54,12 +54,10 @@ def test_a_store_that_refuses_us_is_3_and_the_secret_is_not_shown(
 
 
 def test_damaged_data_is_3(cli: Cli, seaweed: SeaweedServer, s3_url: str) -> None:
-    from tests.servers import open_client
-
     cli("create", s3_url, stdin='{"id": "a"}\n{"id": "b"}')
-    bucket = s3_url.split("/")[2]
+    bucket, prefix = s3_url.split("/")[2:]
     with open_client(seaweed) as client:
-        client.put_object(Bucket=bucket, Key="records/b.json", Body=b'{"da')
+        client.put_object(Bucket=bucket, Key=f"{prefix}/b.json", Body=b'{"da')
     ended = cli("search", s3_url)
     assert ended.code == 3
     assert "'b'" in ended.err
