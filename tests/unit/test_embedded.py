@@ -179,6 +179,20 @@ def test_it_outlives_the_thread_that_started_it_and_shows_no_secret() -> None:
         server.stop()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_fork_that_ends_leaves_it_alone() -> None:
+    script = (
+        "import os, sys; from tests.unit.test_embedded import READY, Script\n"
+        "with Script(READY + 'time.sleep(60)') as server:\n"
+        "    child = os.fork()\n"
+        "    if child == 0: sys.exit()\n"
+        "    os.waitpid(child, 0)\n"
+        "    print(server.running, server.folder.exists())"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["True", "True"]
+
+
 PARENT = """
 import sys, time
 from dataknobs_data.embedded import PostgresServer, SeaweedServer

@@ -13,6 +13,8 @@ import random
 import socket
 from typing import Self
 
+from dataknobs_data.exceptions import ConfigurationError
+
 HOST = "127.0.0.1"
 BLOCK_SIZE = 16
 FIRST_BLOCK, LAST_BLOCK = 10_240, 20_224
@@ -20,7 +22,7 @@ FIRST_BLOCK, LAST_BLOCK = 10_240, 20_224
 GRPC_OFFSET = 10_000
 
 
-class NoFreePortError(OSError):
+class NoFreePortError(ConfigurationError):
     """Every block of ports, or the one port that was asked for, is taken."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -70,7 +71,7 @@ class ServerProcess:
     """One running server. It ends with `stop()`, with the interpreter, or when this process is killed."""
 
     def __init__(self, command: Command) -> None:
-        self._command = command
+        self._command, self._owner = command, os.getpid()
         with command.log_path.open("ab") as log:
             self._supervisor = subprocess.Popen(
                 [sys.executable, "-I", "-S", supervisor.__file__, command.plan()],
@@ -108,6 +109,8 @@ class ServerProcess:
 
     def stop(self) -> None:
         """Ask the server to end, wait, kill it if need be, and remove its files. Harmless when repeated."""
+        if os.getpid() != self._owner:
+            return  # a fork of the process it belongs to is ending
         assert self._supervisor.stdin is not None
         assert self._supervisor.stdout is not None
         self._supervisor.stdin.close()

@@ -73,7 +73,6 @@ class Server(ABC):
         if self._ports is not None:
             self._ports.release()
             self._ports = None
-            shutil.rmtree(self._run, ignore_errors=True)
 
     def __enter__(self) -> Self:
         return self.start()
@@ -93,4 +92,5 @@ class Server(ABC):
             self._process.wait_until(self._is_ready, self._start_timeout_seconds)
         except BaseException:
             self.stop()
+            shutil.rmtree(self._run, ignore_errors=True)
             raise
