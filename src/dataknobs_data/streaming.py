@@ -43,23 +43,27 @@ class StreamConfig:
     on_conflict: ConflictPolicy | str = ConflictPolicy.INSERT
 
     def __post_init__(self) -> None:
-        if not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise ConfigurationError(
-                f"StreamConfig: batch_size must be a whole number from 1 up, not {self.batch_size!r}"
-            )
-        if not isinstance(self.prefetch, int) or self.prefetch < 0:
-            raise ConfigurationError(f"StreamConfig: prefetch must be a whole number from 0 up, not {self.prefetch!r}")
-        if self.timeout is not None and not self.timeout > 0:
-            raise ConfigurationError(
-                f"StreamConfig: timeout must be a positive number of seconds, not {self.timeout!r}"
-            )
-        try:
-            object.__setattr__(self, "on_conflict", ConflictPolicy(str(self.on_conflict).lower()))
-        except ValueError as error:
-            known = ", ".join(ConflictPolicy)
-            raise ConfigurationError(
-                f"StreamConfig: on_conflict must be one of {known}, not {self.on_conflict!r}"
-            ) from error
+        _require(_is_count(self.batch_size, 1), "batch_size", "a whole number from 1 up", self.batch_size)
+        _require(_is_count(self.prefetch, 0), "prefetch", "a whole number from 0 up", self.prefetch)
+        _require(
+            self.timeout is None or _is_span(self.timeout), "timeout", "a positive number of seconds", self.timeout
+        )
+        policy = str(self.on_conflict).lower()
+        _require(policy in list(ConflictPolicy), "on_conflict", f"one of {', '.join(ConflictPolicy)}", self.on_conflict)
+        object.__setattr__(self, "on_conflict", ConflictPolicy(policy))
+
+
+def _is_count(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_span(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+
+
+def _require(holds: bool, name: str, wanted: str, value: Any) -> None:
+    if not holds:
+        raise ConfigurationError(f"StreamConfig: {name} must be {wanted}, not {value!r}", key=name)
 
 
 @dataclass
