@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from botocore.exceptions import (
     PartialCredentialsError,
     ProfileNotFound,
 )
+from botocore.loaders import Loader, create_loader
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionError
 from dataknobs_data.s3.place import Place
@@ -60,6 +62,7 @@ def open_store(settings: S3Settings) -> tuple[ObjectStore, Place]:
 
 def _session(settings: S3Settings) -> boto3.Session:
     core = botocore.session.Session(profile=settings.profile)
+    core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
     core.register_component("response_parser_factory", ListingParserFactory())
     return boto3.Session(
         botocore_session=core,
@@ -68,6 +71,12 @@ def _session(settings: S3Settings) -> boto3.Session:
         aws_session_token=settings.session_token,
         region_name=settings.region,
     )
+
+
+@functools.cache
+def _loader(data_path: str | None) -> Loader:
+    """botocore's descriptions of the services, read once a process: two thirds of the time that opening takes."""
+    return create_loader(data_path)
 
 
 def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
