@@ -7,12 +7,18 @@ from typing import Any, TypeVar
 
 from dataknobs_data.documents import Change, Deletion, Document, check_id
 from dataknobs_data.engine import Engine
-from dataknobs_data.exceptions import BatchError, DatabaseConnectionError, DataknobsDataError, ThrottledError
+from dataknobs_data.exceptions import (
+    BatchError,
+    DatabaseConnectionError,
+    DataknobsDataError,
+    OutcomeUnknownError,
+    ThrottledError,
+)
 
 T = TypeVar("T", Change, Deletion)
 Result = Document | bool | DataknobsDataError | None
 
-_UNANSWERED = (DatabaseConnectionError, ThrottledError)
+_UNANSWERED = (DatabaseConnectionError, ThrottledError, OutcomeUnknownError)
 
 
 class BatchRun:

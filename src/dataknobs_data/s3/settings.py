@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -20,6 +21,9 @@ STORAGE_CLASSES = (
     "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS",
 )  # fmt: skip
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, x-amz-storage-class."""
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}|arn:[!-~]+")
+"""What boto3 takes; the store knows better. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 ALIASES = {
     "region_name": "region",
@@ -106,6 +110,12 @@ def _check_numbers(settings: S3Settings) -> None:
 
 
 def _check_choices(settings: S3Settings) -> None:
+    if not _BUCKET.fullmatch(settings.bucket):
+        raise ConfigurationError(
+            f"s3 backend: bucket {settings.bucket!r} is no bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens, "
+            "without prefix and slashes; or an access point's ARN",
+            key="bucket",
+        )
     if settings.storage_class is not None and settings.storage_class not in STORAGE_CLASSES:
         raise ConfigurationError(
             f"s3 backend: storage_class {settings.storage_class!r} is none of {', '.join(STORAGE_CLASSES)}",

@@ -269,9 +269,10 @@ def kind_of(status: int | None, code: str | None) -> Kind:
     return Kind.SERVER if status is not None and status >= 500 else Kind.REFUSED
 
 
-def _fault(status: int | None, code: str | None, message: str) -> Fault:
+def _fault(status: int | None, code: str | None, message: str, missing: Kind = Kind.MISSING) -> Fault:
     detail = ", ".join(part for part in (f"HTTP {status}" if status else "", code or "", message) if part)
-    return Fault(kind_of(status, code), detail, status=status, code=code)
+    kind = kind_of(status, code)
+    return Fault(missing if kind is Kind.MISSING else kind, detail, status=status, code=code)
 
 
 def _status(error: ClientError) -> int | None:
@@ -286,10 +287,7 @@ def _faults(missing: Kind = Kind.MISSING) -> Iterator[None]:
     except ClientError as error:
         answer = error.response.get("Error", {})
         code = answer.get("Code") or ""
-        fault = _fault(_status(error), None if code.isdigit() else code, answer.get("Message", ""))
-        if fault.kind is Kind.MISSING:
-            fault.kind = missing
-        raise fault from error
+        raise _fault(_status(error), None if code.isdigit() else code, answer.get("Message", ""), missing) from error
     except (EndpointConnectionError, ConnectTimeoutError) as error:
         raise Fault(Kind.UNREACHABLE, str(error)) from error
     except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
