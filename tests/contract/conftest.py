@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import cast
 
@@ -10,11 +11,13 @@ import pytest
 
 from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.database import SyncDatabase
+from dataknobs_data.records import Record
 from tests.contract.backends import BACKENDS, Backend, Config
 from tests.contract.blocking import Blocking
 from tests.servers import SeaweedServer, new_bucket_name
 
 OpenDatabase = Callable[[], SyncDatabase]
+Filled = tuple[dict[tuple[str, str, str], SyncDatabase], ExitStack]
 
 
 @pytest.fixture(params=[pytest.param(row, id=row.name, marks=[pytest.mark.server] * row.server) for row in BACKENDS])
@@ -48,26 +51,54 @@ def config(backend: Backend, request: pytest.FixtureRequest, tmp_path: Path) -> 
 @pytest.fixture
 def open_database(backend: Backend, color: str, config: Config) -> Iterator[OpenDatabase]:
     """Makes database objects with that configuration, and closes them at the end."""
-    ends: list[Callable[[], None]] = []
+    with ExitStack() as stack:
+        yield lambda: opened(backend, color, config, stack)
 
-    def make() -> SyncDatabase:
-        if color == "sync":
-            database: SyncDatabase = load_backend(backend.registered).from_config(config)
-            ends.append(database.close)
-            return database
-        blocking = Blocking(load_backend(backend.registered, asynchronous=True).from_config(config))
-        ends.append(blocking.end)
-        return cast(SyncDatabase, blocking)
 
-    yield make
-    for end in ends:
-        end()
+def opened(backend: Backend, color: str, config: Config, stack: ExitStack) -> SyncDatabase:
+    """A database object that `stack` closes."""
+    if color == "sync":
+        database: SyncDatabase = load_backend(backend.registered).from_config(config)
+        stack.callback(database.close)
+        return database
+    blocking = Blocking(load_backend(backend.registered, asynchronous=True).from_config(config))
+    stack.callback(blocking.end)
+    return cast(SyncDatabase, blocking)
 
 
 @pytest.fixture
 def db(open_database: OpenDatabase) -> SyncDatabase:
     """A new, empty database."""
     return open_database()
+
+
+@pytest.fixture(scope="session")
+def filled_once() -> Iterator[Filled]:
+    """The databases that `filled` has made so far."""
+    with ExitStack() as stack:
+        yield {}, stack
+
+
+@pytest.fixture
+def filled(
+    backend: Backend,
+    color: str,
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    filled_once: Filled,
+) -> Callable[[Sequence[Record]], SyncDatabase]:
+    """A database of these records for tests that only read it; they share one."""
+
+    def fill(records: Sequence[Record]) -> SyncDatabase:
+        databases, stack = filled_once
+        key = (backend.name, color, repr(records))
+        if key not in databases:
+            config = backend.place(request, tmp_path_factory.mktemp("filled"))
+            databases[key] = opened(backend, color, config, stack)
+            databases[key].batch_create(records)
+        return databases[key]
+
+    return fill
 
 
 @pytest.fixture

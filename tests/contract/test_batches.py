@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -157,13 +157,14 @@ def test_ids_that_make_no_sense_fail_alone(db: SyncDatabase, id: Any) -> None:
 
 
 def test_a_single_thing_in_place_of_many_is_refused(db: SyncDatabase) -> None:
-    one: Any = Record({"n": 1}, id="abc")
-    for call, thing in (
+    record = Record({"n": 1}, id="abc")
+    calls: list[tuple[Callable[[Any], object], Any]] = [
         (db.batch_read, "abc"),
         (db.batch_delete, "abc"),
-        (db.batch_create, one),
-        (db.stream_write, one),
-    ):
+        (db.batch_create, record),
+        (db.stream_write, record),
+    ]
+    for call, thing in calls:
         with pytest.raises(RecordValidationError, match="list"):
             call(thing)
     assert db.count() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -29,8 +30,14 @@ STAFF = [
 
 
 @pytest.fixture
-def staff(db: SyncDatabase) -> SyncDatabase:
-    """A database of five."""
+def staff(filled: Callable[[Sequence[Record]], SyncDatabase]) -> SyncDatabase:
+    """A database of five, to be read only."""
+    return filled(STAFF)
+
+
+@pytest.fixture
+def changing_staff(db: SyncDatabase) -> SyncDatabase:
+    """The same five in a database of the test's own."""
     db.batch_create(STAFF)
     return db
 
@@ -173,15 +180,15 @@ def test_search_all_and_count_without_a_query(staff: SyncDatabase) -> None:
     assert staff.search().errors == []
 
 
-def test_a_search_sees_what_was_just_written(staff: SyncDatabase) -> None:
+def test_a_search_sees_what_was_just_written(changing_staff: SyncDatabase) -> None:
     query = Query().filter("team", "=", "Sales")
-    assert ids(staff, query) == ["s1"]
-    staff.create(Record({"team": "Sales"}, id="s2"))
-    staff.update("s1", Record({"team": "Support"}))
-    assert (ids(staff, query), staff.count(query), staff.count()) == (["s2"], 1, 6)
-    staff.delete("s2")
-    assert (ids(staff, query), staff.count(query), staff.count()) == ([], 0, 5)
-    assert staff.list_ids() == ["e1", "e2", "s1", "x1", "x2"]
+    assert ids(changing_staff, query) == ["s1"]
+    changing_staff.create(Record({"team": "Sales"}, id="s2"))
+    changing_staff.update("s1", Record({"team": "Support"}))
+    assert (ids(changing_staff, query), changing_staff.count(query), changing_staff.count()) == (["s2"], 1, 6)
+    changing_staff.delete("s2")
+    assert (ids(changing_staff, query), changing_staff.count(query), changing_staff.count()) == ([], 0, 5)
+    assert changing_staff.list_ids() == ["e1", "e2", "s1", "x1", "x2"]
 
 
 def test_ids_are_listed_by_prefix(staff: SyncDatabase) -> None:
@@ -191,11 +198,16 @@ def test_ids_are_listed_by_prefix(staff: SyncDatabase) -> None:
     assert staff.list_ids("nothing") == []
 
 
-def test_clear_deletes_everything_once(staff: SyncDatabase) -> None:
-    assert staff.clear() == 5
-    assert (staff.clear(), staff.count(), staff.list_ids(), ids(staff)) == (0, 0, [], [])
-    staff.create(STAFF[0])
-    assert ids(staff) == ["e1"]
+def test_clear_deletes_everything_once(changing_staff: SyncDatabase) -> None:
+    assert changing_staff.clear() == 5
+    assert (changing_staff.clear(), changing_staff.count(), changing_staff.list_ids(), ids(changing_staff)) == (
+        0,
+        0,
+        [],
+        [],
+    )
+    changing_staff.create(STAFF[0])
+    assert ids(changing_staff) == ["e1"]
 
 
 @pytest.mark.parametrize("query", ["name = 'Ann'", {"name": "Ann"}, Filter("name", "=", "Ann"), 5])
@@ -220,23 +232,23 @@ def test_text_in_a_query_is_only_ever_text(staff: SyncDatabase) -> None:
 
 
 def test_a_damaged_record_raises_or_is_collected(
-    backend: Backend, request: pytest.FixtureRequest, config: Config, staff: SyncDatabase
+    backend: Backend, request: pytest.FixtureRequest, config: Config, changing_staff: SyncDatabase
 ) -> None:
     if backend.damage is None:
         pytest.skip("nothing outside can reach one of its records")
     backend.damage(request, config, "e2")
     with pytest.raises(DataFormatError):
-        staff.search()
+        changing_staff.search()
     with pytest.raises(DataFormatError):
-        staff.count(Query().filter("age", ">", 0))
+        changing_staff.count(Query().filter("age", ">", 0))
     with pytest.raises(DataFormatError):
-        list(staff.stream_read())
+        list(changing_staff.stream_read())
     with pytest.raises(DataFormatError):
-        staff.read("e2")
+        changing_staff.read("e2")
     with pytest.raises(DataFormatError):
-        staff.batch_read(["e1", "e2"])
-    assert staff.read("e1") is not None
-    found = staff.search(on_error="collect")
+        changing_staff.batch_read(["e1", "e2"])
+    assert changing_staff.read("e1") is not None
+    found = changing_staff.search(on_error="collect")
     assert [record.id for record in found] == ["e1", "s1", "x1", "x2"]
     [error] = found.errors
     assert isinstance(error, DataFormatError)
