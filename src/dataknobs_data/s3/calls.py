@@ -24,9 +24,18 @@ BACKOFF_SECONDS_MAX = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When the last request of an operation may start, on the monotonic clock."""
+    """When an operation began, and when its last request may start, on the monotonic clock.
 
+    `last_look`: when the look at what came of a write whose answer was lost may still start.
+    """
+
+    began: float
     last_start: float
+    last_look: float
+
+    def for_a_look(self) -> Deadline:
+        """The deadline of that look, so that its answer too comes before the operation's end."""
+        return Deadline(self.began, self.last_look, self.last_look)
 
 
 class Caller:
@@ -42,12 +51,26 @@ class Caller:
 
     def deadline(self) -> Deadline:
         """For an operation that begins now."""
-        return Deadline(self._runtime.monotonic() + self._settings.deadline - self._settings.timeout)
+        began = self._runtime.monotonic()
+        end = began + self._settings.deadline
+        return Deadline(began, end - self._settings.timeout, end - self._settings.timeout / 2)
 
-    def send(self, operation: str, request: Callable[[ObjectStore], T], deadline: Deadline | None = None) -> T:
+    def seconds_since(self, deadline: Deadline) -> float:
+        """How long ago its operation began."""
+        return self._runtime.monotonic() - deadline.began
+
+    def send(
+        self,
+        operation: str,
+        request: Callable[[ObjectStore], T],
+        deadline: Deadline | None = None,
+        *,
+        idempotent: bool = True,
+    ) -> T:
         """Sends `request` (one HTTP request; `operation` is its S3 name), with retries.
 
-        Raises the last Fault; its `answer_lost` says that an attempt may have been applied without our knowing.
+        What is not `idempotent` is not sent again once an attempt may have been applied. Raises the last Fault; its
+        `answer_lost` says that an attempt may have been applied without our knowing.
         """
         clock = self._runtime.monotonic
         last_start = (deadline or self.deadline()).last_start
@@ -64,7 +87,8 @@ class Caller:
                 if fault.kind is Kind.THROTTLED:
                     self._not_before = max(self._not_before, clock() + pause)
                 out_of_time = clock() + pause > last_retry
-                if fault.kind not in RETRYABLE or out_of_time or attempt == self._settings.max_retries:
+                hopeless = fault.kind not in RETRYABLE or (answer_lost and not idempotent)
+                if hopeless or out_of_time or attempt == self._settings.max_retries:
                     raise
                 self._runtime.sleep(pause)
         raise AssertionError("the last attempt returns or raises")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 
 from dataknobs_data import codec
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_version, duplicate, resolve
@@ -24,6 +25,9 @@ from dataknobs_data.s3.probe import Capabilities, ConditionalDelete
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import ABSENT, EXISTS, Blob, Condition, Fault, Head, Kind, Listed, Match, PutOptions
 from dataknobs_data.s3.tags import Tagger
+
+CLOCK_SECONDS = 1
+"""How far two times in HTTP headers may be apart from what they say: both are cut to the second."""
 
 logger = logging.getLogger("dataknobs_data.s3")
 
@@ -164,7 +168,7 @@ class Objects:
                 return document
             except Fault as fault:
                 if fault.answer_lost:
-                    return self._settle(document, fault, creating=True)
+                    return self._settle(document, fault, deadline, creating=True)
                 if fault.kind is not Kind.CONDITION:
                     raise
                 if fault.status != 409 or self.head(change.id, deadline):  # 409: another write was under way
@@ -187,7 +191,7 @@ class Objects:
                 return document
             except Fault as fault:
                 if fault.answer_lost:
-                    return self._settle(document, fault, creating=current is None)
+                    return self._settle(document, fault, deadline, creating=current is None)
                 if fault.kind not in (Kind.CONDITION, Kind.MISSING):
                     raise
             current = self.fetch_or_outline(change.id, deadline)
@@ -211,11 +215,11 @@ class Objects:
         if etag:
             self.cache.put(key, Held(body, etag, document.updated_at))
 
-    def _settle(self, document: Document, fault: Fault, *, creating: bool) -> Document:
+    def _settle(self, document: Document, fault: Fault, deadline: Deadline, *, creating: bool) -> Document:
         """After a lost answer: the document if it was written, or the error that says what is known."""
         id = document.id
         try:
-            now = self.fetch(id)
+            now = self.fetch(id, deadline.for_a_look())
         except Fault as second:
             raise _unknown(id, "it cannot be read either", second) from fault
         found = now.document if now else None
@@ -242,8 +246,8 @@ class Objects:
             self.cache.drop(self._keys.record(deletion.id))
 
     def _send_delete(self, id: str, condition: Match | None, deadline: Deadline) -> None:
-        key = self._keys.record(id)
-        self._caller.send("DeleteObject", lambda store: store.delete(key, condition), deadline)
+        key, idempotent = self._keys.record(id), condition != EXISTS
+        self._caller.send("DeleteObject", lambda store: store.delete(key, condition), deadline, idempotent=idempotent)
 
     def _delete_existing(self, id: str, deadline: Deadline) -> bool:
         while True:
@@ -251,16 +255,33 @@ class Objects:
                 self._send_delete(id, EXISTS, deadline)
                 return True
             except Fault as fault:
-                if fault.kind in (Kind.CONDITION, Kind.MISSING) and fault.status != 409:
-                    return fault.answer_lost
                 if fault.answer_lost:
-                    return self._settle_delete(id, fault)
+                    return self._delete_again(id, fault, deadline)
+                if fault.kind in (Kind.CONDITION, Kind.MISSING) and fault.status != 409:
+                    return False
                 if fault.kind is not Kind.CONDITION:
                     raise
 
+    def _delete_again(self, id: str, fault: Fault, deadline: Deadline) -> bool:
+        """After a lost answer. `If-Match: *` once more could delete what somebody created since, so it is looked what is
+        there: only what was there before the operation began is deleted, by its ETag, which no later version has.
+        """
+        held = self.cache.get(self._keys.record(id))
+        try:
+            head = self.head(id, deadline.for_a_look())
+        except Fault as second:
+            raise _unknown(id, "it cannot be looked at either", second) from fault
+        if head is None:
+            return True
+        elapsed = timedelta(seconds=self._caller.seconds_since(deadline) + CLOCK_SECONDS)
+        is_old = head.now is not None and head.now - head.modified >= elapsed
+        if is_old or (held and held.etag == head.etag):
+            return self._look_and_delete(id, deadline)
+        raise _unknown(id, "a record of that id is there now", fault) from fault
+
     def _look_and_delete(self, id: str, deadline: Deadline) -> bool:
         """For stores without `If-Match: *`: what is there is deleted by its ETag, or as it is where not even that works."""
-        by_etag = self.capabilities.conditional_delete is ConditionalDelete.ETAG
+        by_etag = self.capabilities.conditional_delete is not ConditionalDelete.NONE
         if not by_etag:
             self._warn_about_deletes()
         while head := self.head(id, deadline):
@@ -268,13 +289,10 @@ class Objects:
                 self._send_delete(id, Match(head.etag) if by_etag else None, deadline)
                 return True
             except Fault as fault:
-                if fault.kind in (Kind.CONDITION, Kind.MISSING):
-                    if fault.answer_lost:
-                        return self._settle_delete(id, fault)
-                    continue
                 if fault.answer_lost:
-                    return self._settle_delete(id, fault)
-                raise
+                    return self._settle_delete(id, fault, deadline)
+                if fault.kind not in (Kind.CONDITION, Kind.MISSING):
+                    raise
         return False
 
     def _warn_about_deletes(self) -> None:
@@ -285,9 +303,9 @@ class Objects:
                 "delete may remove a record that was created again meanwhile (said once)"
             )
 
-    def _settle_delete(self, id: str, fault: Fault) -> bool:
+    def _settle_delete(self, id: str, fault: Fault, deadline: Deadline) -> bool:
         try:
-            if self.head(id) is None:
+            if self.head(id, deadline.for_a_look()) is None:
                 return True
         except Fault as second:
             raise _unknown(id, "it cannot be looked at either", second) from fault
@@ -312,7 +330,7 @@ class Objects:
                 if fault.kind not in (Kind.CONDITION, Kind.MISSING) and not fault.answer_lost:
                     raise
                 if fault.answer_lost:
-                    return self._settle_delete(deletion.id, fault)
+                    return self._settle_delete(deletion.id, fault, deadline)
             current = self.fetch_or_outline(deletion.id, deadline)
 
 

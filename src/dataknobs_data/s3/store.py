@@ -84,7 +84,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An object's headers. `restore` is S3's x-amz-restore text."""
+    """An object's headers. `restore` is S3's x-amz-restore text; `now` the store's clock when it answered."""
 
     etag: str
     size: int
@@ -92,6 +92,7 @@ class Head:
     modified: datetime
     storage_class: str
     restore: str | None
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,6 +84,7 @@ class BotoStore:
     def head(self, key: str) -> Head:
         with _faults():
             answer = self._client.head_object(**self._where, Key=key)
+        now = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
         return Head(
             etag=answer["ETag"],
             size=answer["ContentLength"],
@@ -91,6 +92,7 @@ class BotoStore:
             modified=text_time(answer["LastModified"]),
             storage_class=answer.get("StorageClass", "STANDARD"),
             restore=answer.get("Restore"),
+            now=text_time(now) if now else None,
         )
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
