@@ -11,6 +11,11 @@ from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.settings import MIB, S3Settings, s3_settings
 
 
+@pytest.mark.parametrize("bucket", ["my-bucket", "my.bucket", "arn:aws:s3:us-west-2:123456789012:accesspoint/mine"])
+def test_what_may_be_a_bucket(bucket: str) -> None:
+    assert s3_settings({"bucket": bucket}).bucket == bucket
+
+
 def test_only_the_bucket_is_required() -> None:
     settings = s3_settings({"bucket": "b"})
     assert settings.prefix == "records/"
@@ -90,6 +95,8 @@ def test_none_means_the_default() -> None:
         ("layout", "tables", "layout 'tables' is not available in this version; use 'objects'"),
         ("access_key_id", "only-one", "access_key_id and secret_access_key go together"),
         ("endpoint_url", "localhost:4566", "endpoint_url 'localhost:4566' must start with http:// or https://"),
+        ("bucket", "a/b", "bucket 'a/b' is no bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"),
+        ("bucket", "ümlaut", "bucket 'ümlaut' is no bucket's name"),
         ("prefix", "a//b", "prefix 'a//b' cannot be used"),
         ("prefix", ["a"], "setting 'prefix': ['a'] is no str"),
         ("tags", 3, "setting 'tags': 3 is no bool or list"),

@@ -22,7 +22,7 @@ STORAGE_CLASSES = (
 )  # fmt: skip
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, x-amz-storage-class."""
 
-_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}|arn:[!-~]+")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[!-~]+")
 """What boto3 takes; the store knows better. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
 ALIASES = {
