@@ -5,14 +5,18 @@ A new backend joins the whole suite by one more row.
 
 from __future__ import annotations
 
+import sqlite3
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pyarrow
 import pytest
+from psycopg import sql
 from pyarrow import parquet
 
 from dataknobs_data.embedded import PostgresServer, SeaweedServer
@@ -103,12 +107,29 @@ def postgres(request: pytest.FixtureRequest, folder: Path) -> Config:
     }
 
 
+WRONG_TYPES = '{"/data/name": "date"}'
+
+
+def break_sqlite_row(request: pytest.FixtureRequest, config: Config, id: str) -> None:
+    """Calls a record's name a date."""
+    with closing(sqlite3.connect(config["path"])) as connection, connection:
+        connection.execute("UPDATE records SET types = ? WHERE id = ?", (WRONG_TYPES, id))
+
+
+def break_postgres_row(request: pytest.FixtureRequest, config: Config, id: str) -> None:
+    """The same in PostgreSQL."""
+    server: PostgresServer = request.getfixturevalue("postgres")
+    with psycopg.connect(server.url) as connection:
+        statement = sql.SQL("UPDATE {} SET types = %s WHERE id = %s").format(sql.Identifier(config["table"]))
+        connection.execute(statement, (WRONG_TYPES, id))
+
+
 BACKENDS = (
     Backend("memory", "memory", memory, ("path", None), shared=False),
     Backend("file-jsonl", "file", file_of("jsonl"), ("pth", "path"), damage=cut_line),
     Backend("file-csv", "file", file_of("csv"), ("fromat", "format"), damage=break_csv_row),
     Backend("file-parquet", "file", file_of("parquet"), ("Path", "path"), damage=break_parquet_row),
-    Backend("sqlite", "sqlite", file_of("db"), ("tabel", "table")),
-    Backend("postgres", "postgres", postgres, ("pasword", "password"), server=True),
+    Backend("sqlite", "sqlite", file_of("db"), ("tabel", "table"), damage=break_sqlite_row),
+    Backend("postgres", "postgres", postgres, ("pasword", "password"), server=True, damage=break_postgres_row),
     Backend("s3-objects", "s3", s3_objects, ("bukcet", "bucket"), server=True, damage=overwrite_object),
 )

