@@ -320,6 +320,19 @@ def test_a_folder_of_yours_is_kept_and_served_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.server
+def test_a_temporary_folder_with_a_long_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)  # a socket's path would be too long there
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with SeaweedServer() as server:
+        server.create_bucket("reached")
+        assert len(list(deep.iterdir())) == 1
+        sockets = [path for path in Path("/tmp").glob("seaweedfs-*.sock") if str(server.port) in path.name]
+    assert not list(deep.iterdir())
+    assert not any(path.exists() for path in sockets)
+
+
+@pytest.mark.server
 def test_a_port_of_your_choice() -> None:
     with PortBlock() as block:
         port = block.take()

@@ -119,14 +119,14 @@ class SeaweedServer(S3Server):
         grpc = {part: ports.take() for part in GRPC_PARTS} | {"admin": http["admin"] + GRPC_OFFSET}
         return Command(
             name=self.name,
-            arguments=[weed, "mini", f"-dir={data}", *_flags(run, http, grpc)],
+            arguments=[weed, "mini", f"-dir={data}", *_flags(http, grpc)],
             environment={
                 "HOME": str(run),  # it reads a security.toml from there, which may belong to another installation
                 "AWS_ACCESS_KEY_ID": self.access_key,
                 "AWS_SECRET_ACCESS_KEY": self.secret_key,
             },
             directory=run,
-            remove=[run, *(Path(f"/tmp/seaweedfs-{part}-grpc-{port}.sock") for part, port in grpc.items())],
+            remove=[run, *_sockets(http, grpc)],
         )
 
 
@@ -143,14 +143,18 @@ def find_binary(name: str, package: str, extra: str = "serve") -> str:
     return found
 
 
-def _flags(run: Path, http: dict[str, int], grpc: dict[str, int]) -> list[str]:
+def _sockets(http: dict[str, int], grpc: dict[str, int]) -> list[Path]:
+    """Sockets that it makes whatever one says, and leaves behind when it is killed."""
+    names = [f"{part}-{http[part]}" for part in ("s3", "filer")] + [f"{part}-grpc-{grpc[part]}" for part in grpc]
+    return [Path(f"/tmp/seaweedfs-{name}.sock") for name in names]
+
+
+def _flags(http: dict[str, int], grpc: dict[str, int]) -> list[str]:
     return [
         f"-ip={HOST}",
         f"-ip.bind={HOST}",
         *(f"-{part}.port={port}" for part, port in http.items()),
         *(f"-{part}.port.grpc={port}" for part, port in grpc.items()),
-        f"-s3.localSocket={run}/s3.sock",
-        f"-filer.localSocket={run}/filer.sock",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-s3.autoCreateBucket=false",

@@ -84,7 +84,6 @@ class Server(ABC):
         if self._wanted_port and not is_free(self._wanted_port):
             raise NoFreePortError(f"port {self._wanted_port} of {HOST} is taken: stop its owner or choose another port")
         self._ports = PortBlock()
-        # A short path: those of sockets in it may have about 100 bytes.
         self._run = Path(tempfile.mkdtemp(prefix=f"dataknobs-{self.name.lower()}-"))
         try:
             self.port = self._wanted_port or self._ports.take()
