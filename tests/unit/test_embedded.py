@@ -328,6 +328,7 @@ def test_a_temporary_folder_with_a_long_name(monkeypatch: pytest.MonkeyPatch, tm
         server.create_bucket("reached")
         assert len(list(deep.iterdir())) == 1
         sockets = [path for path in Path("/tmp").glob("seaweedfs-*.sock") if str(server.port) in path.name]
+    assert sockets
     assert not list(deep.iterdir())
     assert not any(path.exists() for path in sockets)
 
