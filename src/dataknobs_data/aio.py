@@ -8,7 +8,7 @@ measurement is in docs/decisions. A task that is cancelled stops waiting; the re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -155,7 +155,7 @@ class AsyncDatabase:
     # ------------------------------------------------------------------ streams
     async def stream_read(
         self, query: Query | None = None, config: StreamConfig | None = None
-    ) -> AsyncIterator[Record]:
+    ) -> AsyncGenerator[Record]:
         """See SyncDatabase.stream_read."""
         source = await self._run(self.sync.stream_windows, query, config)
         try:

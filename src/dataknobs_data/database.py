@@ -214,7 +214,7 @@ class SyncDatabase:
     upsert_batch, delete_batch = batch_upsert, batch_delete
 
     # ------------------------------------------------------------------ streams
-    def stream_read(self, query: Query | None = None, config: StreamConfig | None = None) -> Iterator[Record]:
+    def stream_read(self, query: Query | None = None, config: StreamConfig | None = None) -> Generator[Record]:
         """The records that `query` finds, one by one, in bounded memory unless the query sorts."""
         with closing(self.stream_windows(query, config)) as source:
             for window in source:

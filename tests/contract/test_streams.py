@@ -35,7 +35,7 @@ def test_a_stream_may_be_left_early(db: SyncDatabase) -> None:
     db.batch_create(numbered(25))
     stream = db.stream_read(config=StreamConfig(batch_size=2, prefetch=1))
     assert [next(stream)["n"] for _ in range(3)] == [0, 1, 2]
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert db.count() == 25
 
 

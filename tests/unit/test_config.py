@@ -147,7 +147,7 @@ def test_a_class_that_is_no_database_is_refused_and_never_imported(
         with pytest.raises(ConfigurationError, match="is no database of this package"):
             parse_config(f"databases: [{{name: x, class: {path}}}]")
     assert "evil" not in sys.modules
-    with pytest.raises(ConfigurationError, match="did you mean 'dataknobs_data.backends.s3.S3Database'"):
+    with pytest.raises(ConfigurationError, match=r"did you mean 'dataknobs_data\.backends\.s3\.S3Database'"):
         parse_config("databases: [{name: x, class: dataknobs_data.backends.s3.S3Databse}]")
 
 

@@ -144,7 +144,7 @@ def test_a_stream_that_is_left_early_closes_the_scan() -> None:
     db.batch_create(numbered(50))
     stream = db.stream_read(config=StreamConfig(batch_size=2))
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     assert not any(thread.name == "dataknobs-prefetch" for thread in threading.enumerate())
 
 
