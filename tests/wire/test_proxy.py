@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import obstore
 import pytest
@@ -35,8 +35,11 @@ from tests.wire.proxy import (
     WireProxy,
 )
 
+if TYPE_CHECKING:
+    from obstore.store import RetryConfig
+
 PART_BYTES = 5 * 1024 * 1024
-RETRY_NEVER = {"max_retries": 0, "retry_timeout": timedelta(seconds=5)}
+RETRY_NEVER: RetryConfig = {"max_retries": 0, "retry_timeout": timedelta(seconds=5)}
 
 
 @pytest.fixture
