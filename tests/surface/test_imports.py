@@ -30,7 +30,7 @@ SDK_PLACES = ("backends", "s3", "sql", "embedded")
 LAYERS = (
     ("exceptions",),
     ("spelling", "paths", "instants", "kinds", "fields", "expressions", "query", "records", "matching", "runtime"),
-    ("settings", "backends.registry", "documents", "codec", "streaming"),
+    ("settings", "backends.registry", "documents", "json_values", "codec", "streaming"),
     ("engine", "batches", "writing"),
     ("migration", "s3", "sql", "embedded"),
     ("database", "aio"),

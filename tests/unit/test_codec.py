@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import zoneinfo
 from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -114,6 +114,12 @@ def test_where_a_zone_s_rules_have_changed_since_the_instant_counts() -> None:
     found = read(tree).data["x"]
     assert found == datetime(2024, 5, 1, 7, tzinfo=UTC)
     assert found.tzinfo == ZoneInfo("Europe/Berlin")
+
+
+def test_the_caller_s_decimal_context_changes_nothing() -> None:
+    data = {"span": timedelta.max, "back": timedelta.min, "number": Decimal("1.23456789012345678901234567890123456789")}
+    with localcontext(prec=3):
+        assert exact(as_read(document(data)).data) == exact(data)
 
 
 # ---------------------------------------------------------------------------------------------- what is refused

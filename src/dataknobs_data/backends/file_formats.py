@@ -45,9 +45,12 @@ class FileFormat(ABC):
     """Documents ⇄ the bytes of a file."""
 
     name: str
+    driver: str | None = None
 
     def check(self) -> None:
-        """Raises BackendNotFoundError where a driver is missing."""
+        """Raises BackendNotFoundError where the driver is missing."""
+        if self.driver:
+            _imported(self.driver)
 
     def split(self, content: bytes) -> tuple[bytes, bytes]:
         """A file's content as what was completely written, and the torn end of an append that was interrupted."""
@@ -177,12 +180,10 @@ class Parquet(Table):
     """Typed columns, for analysis."""
 
     name = "parquet"
-
-    def check(self) -> None:
-        _pyarrow("pyarrow")
+    driver = "pyarrow"
 
     def write(self, documents: Iterable[Document], file: BinaryIO) -> None:
-        arrow = _pyarrow("pyarrow")
+        arrow = _imported("pyarrow")
         trees = [to_tree(document) for document in documents]
         text, content = arrow.string(), {}
         content[ID] = arrow.array([tree["id"] for tree in trees], text)
@@ -196,14 +197,14 @@ class Parquet(Table):
         content[CREATED] = arrow.array([tree["created_at"] for tree in trees], text)
         content[UPDATED] = arrow.array([tree["updated_at"] for tree in trees], text)
         content[REST] = arrow.array([orjson.dumps(_rest(tree, columns)).decode() for tree in trees], text)
-        _pyarrow("pyarrow.parquet").write_table(arrow.table(content), file, compression="zstd")
+        _imported("pyarrow.parquet").write_table(arrow.table(content), file, compression="zstd")
 
     def read(self, content: bytes, modified: str, fail: Fail) -> Iterator[Read]:
         if not content:
             return
-        arrow = _pyarrow("pyarrow")
+        arrow = _imported("pyarrow")
         try:
-            table = _pyarrow("pyarrow.parquet").read_table(io.BytesIO(content))
+            table = _imported("pyarrow.parquet").read_table(io.BytesIO(content))
             names = _checked_header(table.column_names)
         except (arrow.ArrowException, OSError, DataFormatError) as error:
             yield fail(1, f"not a Parquet file of records: {error}")
@@ -286,7 +287,7 @@ def _birth(content: bytes) -> str:
     return "file:" + hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
-def _pyarrow(module: str) -> Any:
+def _imported(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
