@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -13,7 +13,7 @@ from dataknobs_data.engine import Engine, ErrorSink, Outcome
 from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError, TransactionError
 from dataknobs_data.query import Query
 from dataknobs_data.runtime import Runtime
-from dataknobs_data.sql.reading import Reader
+from dataknobs_data.sql.reading import Reader, Snapshot
 from dataknobs_data.sql.site import Site
 from dataknobs_data.sql.tables import check_table, create_table, record_table
 from dataknobs_data.sql.writing import Writer
@@ -69,10 +69,14 @@ class RelationalEngine(Engine):
             yield connection
 
     @contextmanager
-    def _snapshot(self) -> Iterator[sa.Connection]:
+    def _snapshot(self) -> Iterator[Snapshot]:
         """A connection whose statements all see the same records."""
-        with self._site.translating(), self._connect(**self._dialect.snapshot_options) as connection:
-            yield connection
+        with (
+            self._site.translating(),
+            self._connect(**self._dialect.snapshot_options) as connection,
+            closing(Snapshot(connection)) as snapshot,
+        ):
+            yield snapshot
 
     def _transact(self, work: Callable[[sa.Connection], T]) -> T:
         """What `work` returns, its changes committed; tried again when the transaction lost against another."""
@@ -102,23 +106,23 @@ class RelationalEngine(Engine):
             return self._reader.get(connection, ids)
 
     def scan(self, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
-        return self._streamed(lambda connection: self._reader.scan(connection, query, on_damage))
+        return self._streamed(lambda snapshot: self._reader.scan(snapshot, query, on_damage))
 
     def list_ids(self, prefix: str) -> Iterator[str]:
-        return self._streamed(lambda connection: self._reader.list_ids(connection, prefix))
+        return self._streamed(lambda snapshot: self._reader.list_ids(snapshot, prefix))
 
-    def _streamed(self, read: Callable[[sa.Connection], Iterator[T]]) -> Iterator[T]:
+    def _streamed(self, read: Callable[[Snapshot], Iterator[T]]) -> Iterator[T]:
         if self._site.streams:
             return self._stream(read)
         return iter(list(self._stream(read)))
 
-    def _stream(self, read: Callable[[sa.Connection], Iterator[T]]) -> Iterator[T]:
-        with self._snapshot() as connection:
-            yield from read(connection)
+    def _stream(self, read: Callable[[Snapshot], Iterator[T]]) -> Iterator[T]:
+        with self._snapshot() as snapshot:
+            yield from read(snapshot)
 
     def count(self, query: Query) -> int:
-        with self._snapshot() as connection:
-            return self._reader.count(connection, query)
+        with self._snapshot() as snapshot:
+            return self._reader.count(snapshot, query)
 
     def exists(self, id: str) -> bool:
         return self.get_version(id) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -14,7 +15,7 @@ from dataknobs_data.documents import Document
 from dataknobs_data.engine import ErrorSink, cut, run_query
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.matching import MISSING, compile_expression, order
-from dataknobs_data.query import Query
+from dataknobs_data.query import Query, SortSpec
 from dataknobs_data.sql.bounds import prefix_end
 from dataknobs_data.sql.conditions import conditions
 from dataknobs_data.sql.dialect import Dialect, Slot, Test
@@ -39,6 +40,23 @@ class Keys:
         return self.id if name == "id" else self.values[name]
 
 
+class Snapshot:
+    """The records as they are at one moment. `close` it before its connection goes back to the pool."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self._cursors = ExitStack()
+
+    def stream(self, statement: sa.Select[Any]) -> Iterator[sa.Row[Any]]:
+        """The rows of a statement, of which the server keeps all but a window."""
+        options = {"stream_results": True, "yield_per": _WINDOW}
+        return iter(self._cursors.enter_context(self.connection.execute(statement, execution_options=options)))
+
+    def close(self) -> None:
+        """Ends what was streamed, also what was not read to its end."""
+        self._cursors.close()
+
+
 class Reader:
     """What is read from one table. Every method works within the connection's transaction."""
 
@@ -60,18 +78,18 @@ class Reader:
             found.update((row.id, from_row(row)) for row in connection.execute(self.select(window)))
         return [found.get(id) for id in ids]
 
-    def list_ids(self, connection: sa.Connection, prefix: str) -> Iterator[str]:
+    def list_ids(self, snapshot: Snapshot, prefix: str) -> Iterator[str]:
         """Ids that start with `prefix`, by code point."""
         id = self._table.c.id
         if not self._dialect.holds(prefix):
             return
         end = prefix_end(prefix)
         inside = id >= prefix if end is None else sa.and_(id >= prefix, id < end)
-        for row in self._stream(connection, sa.select(id).where(inside).order_by(id)):
+        for row in snapshot.stream(sa.select(id).where(inside).order_by(id)):
             yield row.id
 
     # ------------------------------------------------------------------ by query
-    def scan(self, connection: sa.Connection, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
+    def scan(self, snapshot: Snapshot, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
         """The documents that `query` asks for, in its order."""
         pair = conditions(query.expression, self._table, self._dialect)
         by_id = not query.sort_specs or query.sort_specs[0].field == "id"
@@ -80,53 +98,52 @@ class Reader:
         if query.limit_value == 0:
             return iter(())
         if by_id and (query.expression is None or not query.offset_value):
-            return self._scan_by_id(connection, query, pair, on_damage)
+            return self._scan_by_id(snapshot, query, pair, on_damage)
         if None in slots.values():
-            return run_query(self._candidates(connection, pair.may, on_damage), query)
+            return run_query(self._candidates(snapshot, pair.may, on_damage), query)
         reachable = {name: slot for name, slot in slots.items() if slot is not None}
-        return self._scan_by_keys(connection, query, pair, reachable, on_damage)
+        return self._scan_by_keys(snapshot, query, pair, reachable, on_damage)
 
-    def count(self, connection: sa.Connection, query: Query) -> int:
+    def count(self, snapshot: Snapshot, query: Query) -> int:
         """How many documents `scan` finds."""
         if query.expression is None:
-            found = connection.scalars(sa.select(sa.func.count()).select_from(self._table)).one()
+            found = snapshot.connection.scalars(sa.select(sa.func.count()).select_from(self._table)).one()
         else:
-            found = self._count_matches(connection, query)
+            found = self._count_matches(snapshot, query)
         beyond_offset = max(found - query.offset_value, 0)
         return beyond_offset if query.limit_value is None else min(beyond_offset, query.limit_value)
 
-    def _count_matches(self, connection: sa.Connection, query: Query) -> int:
+    def _count_matches(self, snapshot: Snapshot, query: Query) -> int:
         pair = conditions(query.expression, self._table, self._dialect)
         counts = sa.select(sa.func.count(), sa.func.count().filter(pair.must)).select_from(self._table)
-        possible, certain = connection.execute(counts.where(pair.may)).one()
+        possible, certain = snapshot.connection.execute(counts.where(pair.may)).one()
         if possible == certain:
             return int(certain)
         matching = compile_expression(query.expression)
-        doubtful = self._candidates(connection, sa.and_(pair.may, sa.not_(pair.must)), None)
+        doubtful = self._candidates(snapshot, sa.and_(pair.may, sa.not_(pair.must)), None)
         return int(certain) + sum(1 for document in doubtful if matching(document))
 
     # ------------------------------------------------------------------ in the order of ids
     def _scan_by_id(
-        self, connection: sa.Connection, query: Query, pair: Pair, on_damage: ErrorSink | None
+        self, snapshot: Snapshot, query: Query, pair: Pair, on_damage: ErrorSink | None
     ) -> Iterator[Document]:
-        descending = bool(query.sort_specs) and query.sort_specs[0].descending
+        by_id = self._by_id(query)
         if query.expression is None:
-            return self._candidates(connection, pair.may, on_damage, descending, query.limit_value, query.offset_value)
-        candidates = self._candidates(connection, pair.may, on_damage, descending)
+            return self._candidates(snapshot, pair.may, on_damage, by_id, query.limit_value, query.offset_value)
+        candidates = self._candidates(snapshot, pair.may, on_damage, by_id)
         return cut(filter(compile_expression(query.expression), candidates), 0, query.limit_value)
 
     def _candidates(
         self,
-        connection: sa.Connection,
+        snapshot: Snapshot,
         where: Test,
         on_damage: ErrorSink | None,
-        descending: bool = False,
+        by_id: sa.ColumnElement[Any] | None = None,
         limit: int | None = None,
         offset: int = 0,
     ) -> Iterator[Document]:
-        id = self._table.c.id
-        statement = sa.select(*self._table.c).where(where).order_by(id.desc() if descending else id)
-        for row in self._stream(connection, statement.limit(limit).offset(offset or None)):
+        statement = sa.select(*self._table.c).where(where).order_by(self._table.c.id if by_id is None else by_id)
+        for row in snapshot.stream(statement.limit(limit).offset(offset or None)):
             document = _read(row, on_damage)
             if document is not None:
                 yield document
@@ -134,7 +151,7 @@ class Reader:
     # ------------------------------------------------------------------ in another order, or from an offset on
     def _scan_by_keys(
         self,
-        connection: sa.Connection,
+        snapshot: Snapshot,
         query: Query,
         pair: Pair,
         slots: Mapping[str, Slot],
@@ -144,11 +161,11 @@ class Reader:
 
         The order of mixed types is `matching`'s own, so the sorting is done here.
         """
-        found = self._keys(connection, query, pair, slots, on_damage)
+        found = self._keys(snapshot, query, pair, slots, on_damage)
         ordered = iter(order(found, query.sort_specs)) if slots else found
         chosen = islice(ordered, query.offset_value, query.limit_value and query.offset_value + query.limit_value)
         for window in windows((keys.id for keys in chosen), _WINDOW):
-            rows = {row.id: row for row in connection.execute(self.select(window))}
+            rows = {row.id: row for row in snapshot.connection.execute(self.select(window))}
             for id in window:
                 document = _read(rows[id], on_damage)
                 if document is not None:
@@ -156,7 +173,7 @@ class Reader:
 
     def _keys(
         self,
-        connection: sa.Connection,
+        snapshot: Snapshot,
         query: Query,
         pair: Pair,
         slots: Mapping[str, Slot],
@@ -164,8 +181,9 @@ class Reader:
     ) -> Iterator[Keys]:
         """The records that match, by id, each with the values it is sorted by."""
         matching = compile_expression(query.expression)
-        for rows in windows(self._stream(connection, self._select_keys(pair, slots)), _WINDOW):
-            doubtful = connection.execute(self.select(row.id for row in rows if not row.sure))
+        keys = self._select_keys(pair, slots).order_by(self._by_id(query))
+        for rows in windows(snapshot.stream(keys), _WINDOW):
+            doubtful = snapshot.connection.execute(self.select(row.id for row in rows if not row.sure))
             documents = {row.id: _read(row, on_damage) for row in doubtful}
             for row in rows:
                 if row.sure:
@@ -179,7 +197,11 @@ class Reader:
         keys = [
             sa.case((sound, part), else_=sa.null()) for slot in slots.values() for part in (slot.fragment, slot.tag)
         ]
-        return sa.select(id, sure.label("sure"), *keys).where(pair.may).order_by(id)
+        return sa.select(id, sure.label("sure"), *keys).where(pair.may)
+
+    def _by_id(self, query: Query) -> sa.ColumnElement[Any]:
+        descending = bool(query.sort_specs) and query.sort_specs[0] == SortSpec("id", "desc")
+        return self._table.c.id.desc() if descending else self._table.c.id
 
     def _sort_values(self, row: sa.Row[Any]) -> Iterator[Any]:
         keys: Sequence[Any] = row[2:]
@@ -190,9 +212,6 @@ class Reader:
                 restore(holder, {"/value": tag}, row.id)
                 value = holder["value"]
             yield value
-
-    def _stream(self, connection: sa.Connection, statement: sa.Select[Any]) -> sa.CursorResult[Any]:
-        return connection.execute(statement, execution_options={"stream_results": True, "yield_per": _WINDOW})
 
 
 def _read(row: sa.Row[Any], on_damage: ErrorSink | None) -> Document | None:
