@@ -27,8 +27,8 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
+from tests.s3_bench import S3Bench, records, sent
 from tests.servers import new_bucket_name
-from tests.wire.conftest import WireBench, records, sent
 from tests.wire.proxy import Answer, Delay, Hang, Lose, Refuse, Request, Truncate, WireProxy
 
 PUT, GET, HEAD = "PutObject", "GetObject", "HeadObject"
@@ -41,7 +41,7 @@ BOTH_SERVERS = pytest.mark.parametrize("s3_server", ["seaweed", "moto_server"], 
 
 
 @pytest.fixture
-def db(bench: WireBench) -> S3Database:
+def db(bench: S3Bench) -> S3Database:
     return bench.open()
 
 
@@ -60,7 +60,7 @@ def before(proxy: WireProxy, operation: str, nth: int, do: Callable[[], object])
     proxy.fault(Delay(0), when=act)
 
 
-def version_in(bench: WireBench, id: str) -> str:
+def version_in(bench: S3Bench, id: str) -> str:
     revision: str = bench.stored(id)["revision"]
     return revision
 
@@ -69,7 +69,7 @@ def version_in(bench: WireBench, id: str) -> str:
 @BOTH_SERVERS
 @pytest.mark.parametrize("times", [1, 2])
 @pytest.mark.parametrize("id", [None, "own"])
-def test_a_create_whose_answer_was_lost_is_a_create(bench: WireBench, id: str | None, times: int) -> None:
+def test_a_create_whose_answer_was_lost_is_a_create(bench: S3Bench, id: str | None, times: int) -> None:
     db = bench.open()
     lost = bench.proxy.fault(Lose(), operation=PUT, times=times)
     with bench.proxy.watch() as seen:
@@ -81,7 +81,7 @@ def test_a_create_whose_answer_was_lost_is_a_create(bench: WireBench, id: str | 
     assert db.get_version(created) == version_in(bench, created)
 
 
-def test_a_large_create_whose_answer_was_lost_is_a_create(bench: WireBench, db: S3Database) -> None:
+def test_a_large_create_whose_answer_was_lost_is_a_create(bench: S3Bench, db: S3Database) -> None:
     lost = bench.proxy.fault(Lose(), operation="CompleteMultipartUpload")
     data = "x" * 6 * MIB
     assert db.create(Record({"data": data}, id="large")) == "large"
@@ -92,7 +92,7 @@ def test_a_large_create_whose_answer_was_lost_is_a_create(bench: WireBench, db: 
 
 @pytest.mark.parametrize("operation", ["CreateMultipartUpload", "UploadPart"])
 def test_lost_answers_before_the_end_of_an_upload_change_nothing(
-    bench: WireBench, db: S3Database, operation: str
+    bench: S3Bench, db: S3Database, operation: str
 ) -> None:
     bench.proxy.fault(Lose(), operation=operation)
     data = "x" * 6 * MIB
@@ -100,7 +100,7 @@ def test_lost_answers_before_the_end_of_an_upload_change_nothing(
     assert bench.stored("large")["data"]["data"] == data
 
 
-def test_a_lost_create_that_somebody_has_changed_since_is_a_create(bench: WireBench, db: S3Database) -> None:
+def test_a_lost_create_that_somebody_has_changed_since_is_a_create(bench: S3Bench, db: S3Database) -> None:
     other = bench.past()
     before(bench.proxy, PUT, 2, lambda: other.update("x", Record({"a": 2})))
     bench.proxy.fault(Lose(), operation=PUT)
@@ -109,7 +109,7 @@ def test_a_lost_create_that_somebody_has_changed_since_is_a_create(bench: WireBe
 
 
 @BOTH_SERVERS
-def test_a_lost_create_of_a_taken_id_is_a_duplicate(bench: WireBench) -> None:
+def test_a_lost_create_of_a_taken_id_is_a_duplicate(bench: S3Bench) -> None:
     db = bench.open()
     bench.past().create(Record({"mine": False}, id="x"))
     bench.proxy.fault(Lose(), operation=PUT)
@@ -120,7 +120,7 @@ def test_a_lost_create_of_a_taken_id_is_a_duplicate(bench: WireBench) -> None:
 
 @BOTH_SERVERS
 @pytest.mark.parametrize("write", ["update", "upsert"])
-def test_a_change_whose_answer_was_lost_is_a_change(bench: WireBench, write: str) -> None:
+def test_a_change_whose_answer_was_lost_is_a_change(bench: S3Bench, write: str) -> None:
     db = bench.open()
     db.create(Record({"a": 1}, id="x"))
     lost = bench.proxy.fault(Lose(), operation=PUT)
@@ -130,7 +130,7 @@ def test_a_change_whose_answer_was_lost_is_a_change(bench: WireBench, write: str
     assert db.get_version("x") == version_in(bench, "x")
 
 
-def test_an_update_with_version_whose_answer_was_lost_is_an_update(bench: WireBench, db: S3Database) -> None:
+def test_an_update_with_version_whose_answer_was_lost_is_an_update(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     version = db.get_version("x")
     bench.proxy.fault(Lose(), operation=PUT)
@@ -139,7 +139,7 @@ def test_an_update_with_version_whose_answer_was_lost_is_an_update(bench: WireBe
 
 
 @pytest.mark.parametrize("write", ["update", "upsert"])
-def test_a_lost_change_that_somebody_overwrote_cannot_be_told(bench: WireBench, db: S3Database, write: str) -> None:
+def test_a_lost_change_that_somebody_overwrote_cannot_be_told(bench: S3Bench, db: S3Database, write: str) -> None:
     db.create(Record({"a": 1}, id="x"))
     other = bench.past()
     before(bench.proxy, PUT, 2, lambda: other.update("x", Record({"a": 3})))
@@ -153,7 +153,7 @@ def test_a_lost_change_that_somebody_overwrote_cannot_be_told(bench: WireBench, 
     assert bench.stored("x")["data"] == {"a": 3}
 
 
-def test_a_lost_change_of_what_somebody_deleted_cannot_be_told(bench: WireBench, db: S3Database) -> None:
+def test_a_lost_change_of_what_somebody_deleted_cannot_be_told(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     other = bench.past()
     before(bench.proxy, PUT, 2, lambda: other.delete("x"))
@@ -163,7 +163,7 @@ def test_a_lost_change_of_what_somebody_deleted_cannot_be_told(bench: WireBench,
     assert bench.ids() == []
 
 
-def test_a_write_that_can_no_longer_be_looked_at_cannot_be_told(bench: WireBench) -> None:
+def test_a_write_that_can_no_longer_be_looked_at_cannot_be_told(bench: S3Bench) -> None:
     db = bench.open(**SHORT)
     bench.proxy.fault(Lose(), operation=PUT, times=None)
     bench.proxy.fault(Answer(403, "AccessDenied"), operation=GET, times=None)
@@ -174,7 +174,7 @@ def test_a_write_that_can_no_longer_be_looked_at_cannot_be_told(bench: WireBench
 
 @BOTH_SERVERS
 @pytest.mark.parametrize("times", [1, 2])
-def test_a_delete_whose_answer_was_lost_is_a_delete(bench: WireBench, times: int) -> None:
+def test_a_delete_whose_answer_was_lost_is_a_delete(bench: S3Bench, times: int) -> None:
     db = bench.open()
     db.create(Record({}, id="x"))
     lost = bench.proxy.fault(Lose(), operation=DELETE, times=times)
@@ -184,7 +184,7 @@ def test_a_delete_whose_answer_was_lost_is_a_delete(bench: WireBench, times: int
 
 
 @BOTH_SERVERS
-def test_a_delete_with_version_whose_answer_was_lost_is_a_delete(bench: WireBench) -> None:
+def test_a_delete_with_version_whose_answer_was_lost_is_a_delete(bench: S3Bench) -> None:
     db = bench.open()
     db.create(Record({}, id="x"))
     bench.proxy.fault(Lose(), operation=DELETE)
@@ -193,7 +193,7 @@ def test_a_delete_with_version_whose_answer_was_lost_is_a_delete(bench: WireBenc
 
 
 @BOTH_SERVERS
-def test_a_lost_delete_does_not_delete_what_was_created_since(bench: WireBench) -> None:
+def test_a_lost_delete_does_not_delete_what_was_created_since(bench: S3Bench) -> None:
     """The answer to the first attempt is lost, somebody creates the id again: a blind second attempt would delete that."""
     db, other = bench.open(), bench.past()
     other.create(Record({"a": "old"}, id="x"))
@@ -214,7 +214,7 @@ def test_a_lost_delete_does_not_delete_what_was_created_since(bench: WireBench) 
 
 
 @pytest.mark.parametrize("held", [True, False])
-def test_a_delete_that_failed_unapplied_is_sent_again_for_what_was_there_before(bench: WireBench, held: bool) -> None:
+def test_a_delete_that_failed_unapplied_is_sent_again_for_what_was_there_before(bench: S3Bench, held: bool) -> None:
     """Known by its ETag, or by its age on the store's clock."""
     db = bench.open()
     (db if held else bench.past()).create(Record({}, id="x"))
@@ -229,7 +229,7 @@ def test_a_delete_that_failed_unapplied_is_sent_again_for_what_was_there_before(
     assert bench.ids() == []
 
 
-def test_lost_answers_in_a_batch_are_no_failures(bench: WireBench, db: S3Database) -> None:
+def test_lost_answers_in_a_batch_are_no_failures(bench: S3Bench, db: S3Database) -> None:
     for nth in (3, 20, 41):
         bench.proxy.fault(Lose(), operation=PUT, nth=nth)
     ids = db.batch_create(records(40))
@@ -261,7 +261,7 @@ def use_everything(db: S3Database) -> list[Any]:
 
 
 @pytest.mark.parametrize("fault", ONCE_FAULTS, ids=repr)
-def test_what_passes_is_not_noticed(bench: WireBench, db: S3Database, fault: Any) -> None:
+def test_what_passes_is_not_noticed(bench: S3Bench, db: S3Database, fault: Any) -> None:
     smooth = use_everything(db)
     failed: set[str] = set()
 
@@ -275,14 +275,14 @@ def test_what_passes_is_not_noticed(bench: WireBench, db: S3Database, fault: Any
     assert {PUT, GET, HEAD, DELETE, DELETES, LIST} <= failed
 
 
-def test_a_burst_of_slow_down_is_waited_for(bench: WireBench, db: S3Database) -> None:
+def test_a_burst_of_slow_down_is_waited_for(bench: S3Bench, db: S3Database) -> None:
     slow = bench.proxy.fault(Answer(503, "SlowDown"), operation=PUT, times=15)
     db.batch_create(records(20))
     assert slow.hits == 15
     assert len(bench.ids()) == 20
 
 
-def test_slow_down_without_end_is_said_within_the_deadline(bench: WireBench) -> None:
+def test_slow_down_without_end_is_said_within_the_deadline(bench: S3Bench) -> None:
     db = bench.open(**SHORT)
     bench.proxy.fault(Answer(503, "SlowDown"), times=None)
     for call in (lambda: db.create(Record({})), lambda: db.read("x"), db.count, db.search, lambda: db.delete("x")):
@@ -296,7 +296,7 @@ def test_slow_down_without_end_is_said_within_the_deadline(bench: WireBench) -> 
     assert db.count() == 0, "nothing was written, and it works again"
 
 
-def test_errors_of_the_store_without_end_are_said(bench: WireBench) -> None:
+def test_errors_of_the_store_without_end_are_said(bench: S3Bench) -> None:
     db = bench.open(**SHORT)
     bench.past().create(Record({}, id="x"))
     bench.proxy.fault(Answer(500, "InternalError"), times=None)
@@ -306,7 +306,7 @@ def test_errors_of_the_store_without_end_are_said(bench: WireBench) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- broken answers
-def test_a_truncated_document_is_read_again(bench: WireBench, db: S3Database) -> None:
+def test_a_truncated_document_is_read_again(bench: S3Bench, db: S3Database) -> None:
     bench.past().create(Record({"text": "x" * 5000}, id="x"))
     cut = bench.proxy.fault(Truncate(1000), operation=GET)
     record = db.read("x")
@@ -315,14 +315,14 @@ def test_a_truncated_document_is_read_again(bench: WireBench, db: S3Database) ->
     assert record["text"] == "x" * 5000
 
 
-def test_a_truncated_listing_is_read_again(bench: WireBench, db: S3Database) -> None:
+def test_a_truncated_listing_is_read_again(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(30))
     cut = bench.proxy.fault(Truncate(500), operation=LIST)
     assert db.count() == 30
     assert cut.hits == 1
 
 
-def test_answers_that_stay_truncated_are_no_answers(bench: WireBench) -> None:
+def test_answers_that_stay_truncated_are_no_answers(bench: S3Bench) -> None:
     db = bench.open(**SHORT)
     bench.past().batch_create(records(3, text="x" * 5000))
     bench.proxy.fault(Truncate(500), times=None)
@@ -334,7 +334,7 @@ def test_answers_that_stay_truncated_are_no_answers(bench: WireBench) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 400])
-def test_an_answer_that_is_no_listing_is_not_an_empty_one(bench: WireBench, status: int) -> None:
+def test_an_answer_that_is_no_listing_is_not_an_empty_one(bench: S3Bench, status: int) -> None:
     db = bench.open(max_retries=1)
     bench.past().batch_create(records(3))
     bench.proxy.fault(Answer(status, "Odd"), operation=LIST, times=None)
@@ -344,7 +344,7 @@ def test_an_answer_that_is_no_listing_is_not_an_empty_one(bench: WireBench, stat
     assert len(bench.ids()) == 3
 
 
-def test_a_completion_that_fails_after_its_200_is_no_success(bench: WireBench, db: S3Database) -> None:
+def test_a_completion_that_fails_after_its_200_is_no_success(bench: S3Bench, db: S3Database) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: 200 may carry an error."""
     failed = bench.proxy.fault(Answer(200, "InternalError"), operation="CompleteMultipartUpload")
     db.create(Record({"data": "x" * 6 * MIB}, id="large"))
@@ -372,7 +372,7 @@ CALLS: dict[str, Callable[[S3Database], object]] = {
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_a_store_that_hangs_ends_the_operation_within_its_deadline(bench: WireBench, name: str) -> None:
+def test_a_store_that_hangs_ends_the_operation_within_its_deadline(bench: S3Bench, name: str) -> None:
     db = bench.open(timeout=0.3, deadline=0.6)
     bench.past().create(Record({"a": 1}, id="x"))
     bench.proxy.fault(Hang(), times=None)
@@ -382,7 +382,7 @@ def test_a_store_that_hangs_ends_the_operation_within_its_deadline(bench: WireBe
     assert time.monotonic() - began < 0.6 + 0.3
 
 
-def test_slow_steps_together_end_within_the_deadline(bench: WireBench) -> None:
+def test_slow_steps_together_end_within_the_deadline(bench: S3Bench) -> None:
     """Somebody else is always faster, until the PUT hangs and so does the look at what came of it."""
     db, other = bench.open(timeout=1.0, deadline=2.0), bench.past()
     other.create(Record({"a": 0}, id="x"))
@@ -398,7 +398,7 @@ def test_slow_steps_together_end_within_the_deadline(bench: WireBench) -> None:
     assert time.monotonic() - began < 2.0 + 0.2
 
 
-def test_threads_behind_a_hanging_store_end_too(bench: WireBench) -> None:
+def test_threads_behind_a_hanging_store_end_too(bench: S3Bench) -> None:
     db = bench.open(timeout=0.4, deadline=0.8, max_workers=2)
     bench.proxy.fault(Hang(), times=None)
     took: list[float] = []
@@ -418,14 +418,14 @@ def test_threads_behind_a_hanging_store_end_too(bench: WireBench) -> None:
     assert max(took) < 0.8 + 0.4
 
 
-def test_an_answer_that_comes_in_time_is_waited_for(bench: WireBench, db: S3Database) -> None:
+def test_an_answer_that_comes_in_time_is_waited_for(bench: S3Bench, db: S3Database) -> None:
     bench.proxy.fault(Delay(0.5), operation=PUT)
     assert db.create(Record({}, id="x")) == "x"
 
 
 # ---------------------------------------------------------------------------------------------- refused
 def test_access_denied_in_the_middle_of_a_search_is_an_error_that_names_the_record(
-    bench: WireBench, db: S3Database
+    bench: S3Bench, db: S3Database
 ) -> None:
     bench.past().batch_create(records(20))
     bench.proxy.fault(Answer(403, "AccessDenied"), operation=GET, key=bench.key("r-000013"), times=None)
@@ -440,7 +440,7 @@ def test_access_denied_in_the_middle_of_a_search_is_an_error_that_names_the_reco
         db.search(on_error="collect")  # only damage is collected
 
 
-def test_a_listing_that_fails_on_its_second_page_is_no_short_listing(bench: WireBench, db: S3Database) -> None:
+def test_a_listing_that_fails_on_its_second_page_is_no_short_listing(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(1005))
     bench.proxy.fault(Answer(403, "AccessDenied"), operation=LIST, nth=2, times=None)
     with pytest.raises(DatabaseConnectionError, match="listing records"):
@@ -449,7 +449,7 @@ def test_a_listing_that_fails_on_its_second_page_is_no_short_listing(bench: Wire
     assert db.count() == 1005
 
 
-def test_a_write_that_is_denied_is_said_and_changes_nothing(bench: WireBench, db: S3Database) -> None:
+def test_a_write_that_is_denied_is_said_and_changes_nothing(bench: S3Bench, db: S3Database) -> None:
     bench.proxy.fault(Answer(403, "AccessDenied"), operation=PUT, times=None)
     with bench.proxy.watch() as seen, pytest.raises(DatabaseConnectionError, match="writing record 'x'"):
         db.create(Record({}, id="x"))
@@ -457,7 +457,7 @@ def test_a_write_that_is_denied_is_said_and_changes_nothing(bench: WireBench, db
     assert bench.ids() == []
 
 
-def test_a_batch_names_what_was_refused_and_does_the_rest(bench: WireBench, db: S3Database) -> None:
+def test_a_batch_names_what_was_refused_and_does_the_rest(bench: S3Bench, db: S3Database) -> None:
     bench.proxy.fault(Answer(403, "AccessDenied"), key=bench.key("r-000004"), times=None)
     with pytest.raises(BatchError) as caught:
         db.batch_create(records(10))
@@ -470,7 +470,7 @@ def test_a_batch_names_what_was_refused_and_does_the_rest(bench: WireBench, db: 
     assert len(bench.ids()) == 9
 
 
-def test_a_batch_delete_names_what_was_refused(bench: WireBench, db: S3Database) -> None:
+def test_a_batch_delete_names_what_was_refused(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(15))
     bench.proxy.fault(Answer(403, "AccessDenied"), operation=DELETES)
     with pytest.raises((BatchError, DatabaseConnectionError), match="access denied"):
@@ -478,7 +478,7 @@ def test_a_batch_delete_names_what_was_refused(bench: WireBench, db: S3Database)
     assert len(bench.ids()) == 15
 
 
-def test_a_batch_stops_when_the_store_is_gone(bench: WireBench) -> None:
+def test_a_batch_stops_when_the_store_is_gone(bench: S3Bench) -> None:
     db = bench.open(timeout=0.3, deadline=0.7, max_retries=0)
     bench.proxy.fault(Refuse(), when=lambda request: request.key > bench.key("r-000999"), times=None)
     taken = 0
@@ -499,7 +499,7 @@ def test_a_batch_stops_when_the_store_is_gone(bench: WireBench) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- no way in
-def test_a_bucket_that_was_deleted_meanwhile_is_no_empty_database(bench: WireBench) -> None:
+def test_a_bucket_that_was_deleted_meanwhile_is_no_empty_database(bench: S3Bench) -> None:
     bucket = new_bucket_name()
     bench.server.create_bucket(bucket)
     with S3Database(bench.config(bucket=bucket)) as db:
@@ -514,7 +514,7 @@ def test_a_bucket_that_was_deleted_meanwhile_is_no_empty_database(bench: WireBen
             assert bucket in str(caught.value), name
 
 
-def test_a_missing_bucket_is_made_or_said(bench: WireBench) -> None:
+def test_a_missing_bucket_is_made_or_said(bench: S3Bench) -> None:
     missing = new_bucket_name()
     with pytest.raises(DatabaseConnectionError) as caught:
         S3Database(bench.config(bucket=missing, create_bucket=False)).count()
@@ -528,7 +528,7 @@ def test_a_missing_bucket_is_made_or_said(bench: WireBench) -> None:
 
 
 @pytest.mark.parametrize("bucket", ["UPPER_case", "a/b", "ümlaut", "x"])
-def test_an_impossible_bucket_name_is_a_wrong_setting(bench: WireBench, bucket: str) -> None:
+def test_an_impossible_bucket_name_is_a_wrong_setting(bench: S3Bench, bucket: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         S3Database(bench.config(bucket=bucket)).count()
     assert bucket in str(caught.value)
@@ -542,7 +542,7 @@ def test_an_impossible_bucket_name_is_a_wrong_setting(bench: WireBench, bucket: 
         ({"access_key_id": "nobody"}, "InvalidAccessKeyId"),
     ],
 )
-def test_wrong_credentials_are_said(bench: WireBench, over: dict[str, Any], says: str) -> None:
+def test_wrong_credentials_are_said(bench: S3Bench, over: dict[str, Any], says: str) -> None:
     with bench.proxy.watch() as seen, pytest.raises(DatabaseConnectionError) as caught:
         S3Database(bench.config(**over)).count()
     assert f"the credentials are missing or wrong (HTTP 403, {says}" in str(caught.value) or (
@@ -552,14 +552,14 @@ def test_wrong_credentials_are_said(bench: WireBench, over: dict[str, Any], says
     assert seen.counts().total() <= 2
 
 
-def test_without_credentials_nothing_is_sent(bench: WireBench) -> None:
+def test_without_credentials_nothing_is_sent(bench: S3Bench) -> None:
     config = {key: value for key, value in bench.config().items() if "key" not in key}
     with bench.proxy.watch() as seen, pytest.raises(DatabaseConnectionError, match="no AWS credentials found: set acc"):
         S3Database(config).count()
     assert sent(seen) == {}
 
 
-def test_an_unreachable_endpoint_is_said_within_the_deadline(bench: WireBench) -> None:
+def test_an_unreachable_endpoint_is_said_within_the_deadline(bench: S3Bench) -> None:
     port = bench.proxy.port
     bench.proxy.stop()
     began = time.monotonic()
@@ -570,7 +570,7 @@ def test_an_unreachable_endpoint_is_said_within_the_deadline(bench: WireBench) -
     assert "check endpoint_url, region and network" in str(caught.value)
 
 
-def test_a_store_that_goes_away_and_comes_back(bench: WireBench) -> None:
+def test_a_store_that_goes_away_and_comes_back(bench: S3Bench) -> None:
     db = bench.open(**SHORT)
     gone = bench.proxy.fault(Refuse(), times=None)
     with pytest.raises(DatabaseConnectionError):
@@ -595,7 +595,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_document_raises_and_can_be_collected(bench: WireBench, db: S3Database, damage: str) -> None:
+def test_a_damaged_document_raises_and_can_be_collected(bench: S3Bench, db: S3Database, damage: str) -> None:
     db.batch_create(records(5))
     bench.put("bad", DAMAGE[damage])
     for call in (
@@ -617,7 +617,7 @@ def test_a_damaged_document_raises_and_can_be_collected(bench: WireBench, db: S3
     assert len(db.search()) == 5
 
 
-def test_nothing_damaged_is_written_over_unseen(bench: WireBench, db: S3Database) -> None:
+def test_nothing_damaged_is_written_over_unseen(bench: S3Bench, db: S3Database) -> None:
     bench.put("bad", b"precious, but no JSON")
     for write in (lambda: db.update("bad", Record({})), lambda: db.upsert("bad", Record({}))):
         with pytest.raises(DataFormatError):
@@ -656,7 +656,7 @@ CYCLE.append(CYCLE)
     ],
 )  # fmt: skip
 def test_bad_input_is_said_before_anything_is_sent(
-    bench: WireBench, db: S3Database, call: Callable[[Any], object], error: type[Exception], says: str
+    bench: S3Bench, db: S3Database, call: Callable[[Any], object], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(RecordValidationError):
         db.create(Record({}, id="y" * 300))  # the first long id asks the store, once
@@ -667,7 +667,7 @@ def test_bad_input_is_said_before_anything_is_sent(
     assert sent(seen) == {}
 
 
-def test_a_batch_sends_what_it_can_and_names_what_it_cannot(bench: WireBench, db: S3Database) -> None:
+def test_a_batch_sends_what_it_can_and_names_what_it_cannot(bench: S3Bench, db: S3Database) -> None:
     mixed: list[Any] = [
         Record({"a": 1}, id="a"),
         Record({"a": object()}, id="b"),
@@ -687,7 +687,7 @@ def test_a_batch_sends_what_it_can_and_names_what_it_cannot(bench: WireBench, db
 
 
 def test_metadata_that_cannot_be_a_tag_is_kept_skipped_warned_about_and_reported(
-    bench: WireBench, db: S3Database, caplog: pytest.LogCaptureFixture
+    bench: S3Bench, db: S3Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     metadata = {"ok": "yes", "list": [1, 2], "long": "x" * 300, "odd": "a&b=c", "none": None, "n!me": "v"}
     with caplog.at_level(logging.WARNING, "dataknobs_data"):
@@ -705,7 +705,7 @@ def test_metadata_that_cannot_be_a_tag_is_kept_skipped_warned_about_and_reported
     assert metadata.items() <= record.metadata.items()
 
 
-def test_a_stale_version_changes_nothing(bench: WireBench, db: S3Database) -> None:
+def test_a_stale_version_changes_nothing(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     stale = db.get_version("x")
     bench.past().update("x", Record({"a": 2}))

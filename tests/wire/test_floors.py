@@ -14,7 +14,7 @@ import pytest
 from dataknobs_data.backends.s3 import S3Database
 from dataknobs_data.query import Filter, Query
 from dataknobs_data.records import Record
-from tests.wire.conftest import WireBench, records, sent
+from tests.s3_bench import S3Bench, records, sent
 from tests.wire.proxy import Delay
 
 PUT, GET, HEAD = "PutObject", "GetObject", "HeadObject"
@@ -23,12 +23,12 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def db(bench: WireBench) -> S3Database:
+def db(bench: S3Bench) -> S3Database:
     return bench.open()
 
 
 # ---------------------------------------------------------------------------------------------- one record
-def test_create_is_one_put_with_tags_and_condition_in_its_headers(bench: WireBench, db: S3Database) -> None:
+def test_create_is_one_put_with_tags_and_condition_in_its_headers(bench: S3Bench, db: S3Database) -> None:
     for record in (Record({"a": 1}, {"team": "blue"}), Record({"a": 1}, {"team": "blue"}, id="own")):
         with bench.proxy.watch() as seen:
             id = db.create(record)
@@ -43,14 +43,14 @@ def test_create_is_one_put_with_tags_and_condition_in_its_headers(bench: WireBen
         assert request.headers["x-amz-meta-revision"] == db.get_version(id)
 
 
-def test_a_duplicate_is_one_put(bench: WireBench, db: S3Database) -> None:
+def test_a_duplicate_is_one_put(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({}, id="x"))
     with bench.proxy.watch() as seen, pytest.raises(ValueError, match="exists already"):
         db.create(Record({}, id="x"))
     assert sent(seen) == {PUT: 1}
 
 
-def test_read_is_one_get_and_of_a_held_copy_only_a_question(bench: WireBench, db: S3Database) -> None:
+def test_read_is_one_get_and_of_a_held_copy_only_a_question(bench: S3Bench, db: S3Database) -> None:
     bench.past().create(Record({"text": "x" * 2000}, id="x"))
     with bench.proxy.watch() as seen:
         assert db.read("x")
@@ -63,20 +63,20 @@ def test_read_is_one_get_and_of_a_held_copy_only_a_question(bench: WireBench, db
     assert seen.requests[0].headers["if-none-match"].startswith('"')
 
 
-def test_what_this_process_wrote_it_holds(bench: WireBench, db: S3Database) -> None:
+def test_what_this_process_wrote_it_holds(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     with bench.proxy.watch() as seen:
         db.read("x")
     assert [request.status for request in seen.requests] == [304]
 
 
-def test_a_missing_record_is_one_get(bench: WireBench, db: S3Database) -> None:
+def test_a_missing_record_is_one_get(bench: S3Bench, db: S3Database) -> None:
     with bench.proxy.watch() as seen:
         assert db.read("nothing") is None
     assert sent(seen) == {GET: 1}
 
 
-def test_a_read_sees_what_somebody_else_wrote(bench: WireBench, db: S3Database) -> None:
+def test_a_read_sees_what_somebody_else_wrote(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     bench.past().update("x", Record({"a": 2}))
     with bench.proxy.watch() as seen:
@@ -86,14 +86,14 @@ def test_a_read_sees_what_somebody_else_wrote(bench: WireBench, db: S3Database) 
     assert [request.status for request in seen.requests] == [200]
 
 
-def test_exists_is_one_head(bench: WireBench, db: S3Database) -> None:
+def test_exists_is_one_head(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({}, id="x"))
     with bench.proxy.watch() as seen:
         assert db.exists("x")
     assert sent(seen) == {HEAD: 1}
 
 
-def test_an_update_of_a_held_record_is_one_put(bench: WireBench, db: S3Database) -> None:
+def test_an_update_of_a_held_record_is_one_put(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     for number in (2, 3):
         with bench.proxy.watch() as seen:
@@ -102,14 +102,14 @@ def test_an_update_of_a_held_record_is_one_put(bench: WireBench, db: S3Database)
         assert seen.requests[0].headers["if-match"].startswith('"')
 
 
-def test_an_update_of_a_record_not_held_is_a_get_and_a_put(bench: WireBench, db: S3Database) -> None:
+def test_an_update_of_a_record_not_held_is_a_get_and_a_put(bench: S3Bench, db: S3Database) -> None:
     bench.past().create(Record({"a": 1}, id="x"))
     with bench.proxy.watch() as seen:
         assert db.update("x", Record({"a": 2}))
     assert sent(seen) == {GET: 1, PUT: 1}
 
 
-def test_an_update_of_an_old_copy_is_a_put_that_fails_a_get_and_a_put(bench: WireBench, db: S3Database) -> None:
+def test_an_update_of_an_old_copy_is_a_put_that_fails_a_get_and_a_put(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     bench.past().update("x", Record({"a": 2}))
     with bench.proxy.watch() as seen:
@@ -118,13 +118,13 @@ def test_an_update_of_an_old_copy_is_a_put_that_fails_a_get_and_a_put(bench: Wir
     assert [request.status for request in seen.requests if request.operation == PUT] == [412, 200]
 
 
-def test_an_update_of_a_missing_record_is_one_get(bench: WireBench, db: S3Database) -> None:
+def test_an_update_of_a_missing_record_is_one_get(bench: S3Bench, db: S3Database) -> None:
     with bench.proxy.watch() as seen:
         assert not db.update("nothing", Record({}))
     assert sent(seen) == {GET: 1}
 
 
-def test_an_upsert_is_one_put_when_held_and_a_get_and_a_put_when_not(bench: WireBench, db: S3Database) -> None:
+def test_an_upsert_is_one_put_when_held_and_a_get_and_a_put_when_not(bench: S3Bench, db: S3Database) -> None:
     with bench.proxy.watch() as seen:
         db.upsert(Record({"a": 1}, id="x"))
     assert sent(seen) == {GET: 1, PUT: 1}
@@ -133,7 +133,7 @@ def test_an_upsert_is_one_put_when_held_and_a_get_and_a_put_when_not(bench: Wire
     assert sent(seen) == {PUT: 1}
 
 
-def test_a_stale_version_of_a_held_record_needs_one_get_to_be_sure(bench: WireBench, db: S3Database) -> None:
+def test_a_stale_version_of_a_held_record_needs_one_get_to_be_sure(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({"a": 1}, id="x"))
     version = db.get_version("x")
     with bench.proxy.watch() as seen:
@@ -144,7 +144,7 @@ def test_a_stale_version_of_a_held_record_needs_one_get_to_be_sure(bench: WireBe
     assert sent(seen) == {GET: 1}
 
 
-def test_delete_is_one_conditional_delete(bench: WireBench, db: S3Database) -> None:
+def test_delete_is_one_conditional_delete(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({}, id="x"))
     for answer in (True, False):
         with bench.proxy.watch() as seen:
@@ -155,7 +155,7 @@ def test_delete_is_one_conditional_delete(bench: WireBench, db: S3Database) -> N
 
 
 @pytest.mark.parametrize("s3_server", ["moto_server"], indirect=True)
-def test_where_any_match_is_refused_delete_is_a_head_and_a_delete(bench: WireBench) -> None:
+def test_where_any_match_is_refused_delete_is_a_head_and_a_delete(bench: S3Bench) -> None:
     db = bench.open()
     db.create(Record({}, id="x"))
     with bench.proxy.watch() as seen:
@@ -164,7 +164,7 @@ def test_where_any_match_is_refused_delete_is_a_head_and_a_delete(bench: WireBen
     assert seen.requests[1].headers["if-match"].startswith('"')
 
 
-def test_delete_of_a_held_version_is_one_delete(bench: WireBench, db: S3Database) -> None:
+def test_delete_of_a_held_version_is_one_delete(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({}, id="x"))
     version = db.get_version("x")
     with bench.proxy.watch() as seen:
@@ -172,7 +172,7 @@ def test_delete_of_a_held_version_is_one_delete(bench: WireBench, db: S3Database
     assert sent(seen) == {DELETE: 1}
 
 
-def test_tags_are_read_by_one_request_more_than_the_record(bench: WireBench, db: S3Database) -> None:
+def test_tags_are_read_by_one_request_more_than_the_record(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({}, {"team": "blue"}, id="x"))
     with bench.proxy.watch() as seen:
         assert db.tags("x")
@@ -180,7 +180,7 @@ def test_tags_are_read_by_one_request_more_than_the_record(bench: WireBench, db:
 
 
 @pytest.mark.parametrize(("size", "parts"), [(5 * MIB, 2), (12 * MIB, 3)])
-def test_a_large_record_is_its_parts_and_two(bench: WireBench, db: S3Database, size: int, parts: int) -> None:
+def test_a_large_record_is_its_parts_and_two(bench: S3Bench, db: S3Database, size: int, parts: int) -> None:
     with bench.proxy.watch() as seen:
         db.create(Record({"data": "x" * size}, {"team": "blue"}, id="large"))
     assert sent(seen) == {"CreateMultipartUpload": 1, "UploadPart": parts, "CompleteMultipartUpload": 1}
@@ -192,14 +192,14 @@ def test_a_large_record_is_its_parts_and_two(bench: WireBench, db: S3Database, s
 
 
 # ---------------------------------------------------------------------------------------------- many records
-def test_batch_create_is_one_put_a_record(bench: WireBench, db: S3Database) -> None:
+def test_batch_create_is_one_put_a_record(bench: S3Bench, db: S3Database) -> None:
     with bench.proxy.watch() as seen:
         db.batch_create(Record({"n": number}, {"team": "blue"}) for number in range(1000))
     assert sent(seen) == {PUT: 1000}
     assert 2 <= seen.max_in_flight <= 10
 
 
-def test_batch_read_is_one_get_a_record(bench: WireBench, db: S3Database) -> None:
+def test_batch_read_is_one_get_a_record(bench: S3Bench, db: S3Database) -> None:
     ids = bench.past().batch_create(records(30))
     with bench.proxy.watch() as seen:
         assert len(db.batch_read([*ids, "nothing"])) == 31
@@ -207,7 +207,7 @@ def test_batch_read_is_one_get_a_record(bench: WireBench, db: S3Database) -> Non
     assert 2 <= seen.max_in_flight <= 10
 
 
-def test_batch_delete_of_few_looks_at_each(bench: WireBench, db: S3Database) -> None:
+def test_batch_delete_of_few_looks_at_each(bench: S3Bench, db: S3Database) -> None:
     """10 HEADs, because nothing is known of how many pages a listing would take."""
     ids = bench.past().batch_create(records(30))
     with bench.proxy.watch() as seen:
@@ -215,7 +215,7 @@ def test_batch_delete_of_few_looks_at_each(bench: WireBench, db: S3Database) -> 
     assert sent(seen) == {HEAD: 10, DELETES: 1}
 
 
-def test_batch_delete_of_many_lists(bench: WireBench, db: S3Database) -> None:
+def test_batch_delete_of_many_lists(bench: S3Bench, db: S3Database) -> None:
     """11 HEADs against 1 LIST for each 1,000 keys."""
     ids = bench.past().batch_create(records(30))
     with bench.proxy.watch() as seen:
@@ -224,7 +224,7 @@ def test_batch_delete_of_many_lists(bench: WireBench, db: S3Database) -> None:
     assert seen.requests[0].query["prefix"] == bench.prefix + "r-"
 
 
-def test_batch_delete_takes_what_is_fewer_once_the_size_is_known(bench: WireBench, db: S3Database) -> None:
+def test_batch_delete_takes_what_is_fewer_once_the_size_is_known(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(1005))
     assert db.count() == 1005
     with bench.proxy.watch() as seen:  # 2 pages, 2 ids: as few HEADs
@@ -239,7 +239,7 @@ def test_batch_delete_takes_what_is_fewer_once_the_size_is_known(bench: WireBenc
     assert sent(seen) == {LIST: 2, DELETES: 1}
 
 
-def test_batch_delete_of_one_is_a_delete(bench: WireBench, db: S3Database) -> None:
+def test_batch_delete_of_one_is_a_delete(bench: S3Bench, db: S3Database) -> None:
     ids = bench.past().batch_create(records(1))
     with bench.proxy.watch() as seen:
         assert db.batch_delete(ids) == [True]
@@ -247,7 +247,7 @@ def test_batch_delete_of_one_is_a_delete(bench: WireBench, db: S3Database) -> No
 
 
 # ---------------------------------------------------------------------------------------------- counting, searching
-def test_count_lists_a_thousand_keys_at_a_time_and_then_nothing(bench: WireBench, db: S3Database) -> None:
+def test_count_lists_a_thousand_keys_at_a_time_and_then_nothing(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(1000))
     with bench.proxy.watch() as seen:
         assert db.count() == 1000
@@ -264,7 +264,7 @@ def test_count_lists_a_thousand_keys_at_a_time_and_then_nothing(bench: WireBench
     assert sent(seen) == {LIST: 1}
 
 
-def test_without_a_cache_every_count_lists(bench: WireBench) -> None:
+def test_without_a_cache_every_count_lists(bench: S3Bench) -> None:
     db = bench.open(cache_ttl=0)
     for _ in range(2):
         with bench.proxy.watch() as seen:
@@ -272,7 +272,7 @@ def test_without_a_cache_every_count_lists(bench: WireBench) -> None:
         assert sent(seen) == {LIST: 1}
 
 
-def test_ids_by_prefix_list_only_the_prefix(bench: WireBench, db: S3Database) -> None:
+def test_ids_by_prefix_list_only_the_prefix(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(Record({}, id=f"{year}/{n}") for year in (2023, 2024) for n in range(3))
     with bench.proxy.watch() as seen:
         assert db.list_ids("2024/") == ["2024/0", "2024/1", "2024/2"]
@@ -280,7 +280,7 @@ def test_ids_by_prefix_list_only_the_prefix(bench: WireBench, db: S3Database) ->
     assert seen.requests[0].query["prefix"] == bench.prefix + "2024/"
 
 
-def test_a_search_fetches_what_changed_and_nothing_else(bench: WireBench, db: S3Database) -> None:
+def test_a_search_fetches_what_changed_and_nothing_else(bench: S3Bench, db: S3Database) -> None:
     other = bench.past()
     other.batch_create(records(25))
     query = Query().filter("n", ">=", 5)
@@ -298,7 +298,7 @@ def test_a_search_fetches_what_changed_and_nothing_else(bench: WireBench, db: S3
     assert [request.key for request in seen.requests if request.operation == GET] == [bench.key("r-000007")]
 
 
-def test_a_limit_without_a_sort_stops_the_gets(bench: WireBench, db: S3Database) -> None:
+def test_a_limit_without_a_sort_stops_the_gets(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(200))
     with bench.proxy.watch() as seen:
         assert [record.id for record in db.search(Query().limit(3).offset(2))] == ["r-000002", "r-000003", "r-000004"]
@@ -312,7 +312,7 @@ def test_a_limit_without_a_sort_stops_the_gets(bench: WireBench, db: S3Database)
     assert GET not in sent(seen)
 
 
-def test_an_id_prefix_is_pushed_into_the_listing(bench: WireBench, db: S3Database) -> None:
+def test_an_id_prefix_is_pushed_into_the_listing(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(Record({"x": n}, id=f"{kind}-{n}") for kind in ("a", "b") for n in range(5))
     with bench.proxy.watch() as seen:
         found = db.search(Query().filter("id", "starts_with", "b-").filter("x", ">", 2))
@@ -321,7 +321,7 @@ def test_an_id_prefix_is_pushed_into_the_listing(bench: WireBench, db: S3Databas
     assert seen.requests[0].query["prefix"] == bench.prefix + "b-"
 
 
-def test_named_ids_need_no_listing(bench: WireBench, db: S3Database) -> None:
+def test_named_ids_need_no_listing(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(20))
     with bench.proxy.watch() as seen:
         assert [record.id for record in db.search(Query().filter("id", "=", "r-000003"))] == ["r-000003"]
@@ -338,7 +338,7 @@ def test_named_ids_need_no_listing(bench: WireBench, db: S3Database) -> None:
     assert sent(seen) == {}
 
 
-def test_an_alternative_to_the_id_is_no_bound(bench: WireBench, db: S3Database) -> None:
+def test_an_alternative_to_the_id_is_no_bound(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(5))
     with bench.proxy.watch() as seen:
         found = db.search(Query().filter("id", "=", "r-000001").or_(Filter("n", "=", 2)))
@@ -346,7 +346,7 @@ def test_an_alternative_to_the_id_is_no_bound(bench: WireBench, db: S3Database) 
     assert sent(seen) == {LIST: 1, GET: 5}
 
 
-def test_a_stream_reads_no_further_than_it_is_asked(bench: WireBench, db: S3Database) -> None:
+def test_a_stream_reads_no_further_than_it_is_asked(bench: S3Bench, db: S3Database) -> None:
     bench.past().batch_create(records(300))
     with bench.proxy.watch() as seen:
         stream = db.stream_read()
@@ -356,7 +356,7 @@ def test_a_stream_reads_no_further_than_it_is_asked(bench: WireBench, db: S3Data
 
 
 # ---------------------------------------------------------------------------------------------- at once
-def test_fifty_threads_have_max_workers_requests_in_flight(bench: WireBench) -> None:
+def test_fifty_threads_have_max_workers_requests_in_flight(bench: S3Bench) -> None:
     db = bench.open(max_workers=4)
     bench.proxy.fault(Delay(0.02), operation=PUT, times=None)
     with bench.proxy.watch() as seen:
@@ -370,7 +370,7 @@ def test_fifty_threads_have_max_workers_requests_in_flight(bench: WireBench) -> 
     assert db.count() == 50
 
 
-def test_batches_and_single_operations_share_the_limit(bench: WireBench) -> None:
+def test_batches_and_single_operations_share_the_limit(bench: S3Bench) -> None:
     db = bench.open(max_workers=3)
     bench.proxy.fault(Delay(0.01), times=None)
 
@@ -391,7 +391,7 @@ def test_batches_and_single_operations_share_the_limit(bench: WireBench) -> None
     assert db.count() == 26
 
 
-def test_usage_is_what_was_sent(bench: WireBench, db: S3Database) -> None:
+def test_usage_is_what_was_sent(bench: S3Bench, db: S3Database) -> None:
     before = db.usage
     with bench.proxy.watch() as seen:
         db.batch_create(records(20))
@@ -407,7 +407,7 @@ def test_usage_is_what_was_sent(bench: WireBench, db: S3Database) -> None:
     assert used.dollars > 0
 
 
-def test_a_second_database_of_this_process_asks_only_for_bucket_and_format(bench: WireBench, db: S3Database) -> None:
+def test_a_second_database_of_this_process_asks_only_for_bucket_and_format(bench: S3Bench, db: S3Database) -> None:
     second = S3Database(bench.config())
     with bench.proxy.watch() as seen:
         second.create(Record({}, id="x"))
