@@ -79,7 +79,7 @@ class S3Engine(Engine):
 
     def _make_bucket(self) -> None:
         wanted = self._settings.create_bucket
-        if not (wanted or wanted is None and not self._place.is_aws):
+        if not (wanted or (wanted is None and not self._place.is_aws)):
             return
         try:
             self._caller.send("HeadBucket", lambda store: store.head_bucket())
