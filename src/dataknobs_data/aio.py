@@ -31,7 +31,7 @@ class AsyncDatabase:
     Blocking iterables handed to it are consumed in a worker thread. May be shared by tasks of one event loop.
     """
 
-    sync_class: ClassVar[type[SyncDatabase]]
+    sync_class: ClassVar[type[SyncDatabase]] = SyncDatabase
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, runtime: Runtime | None = None) -> None:
         self.sync = self.sync_class(config, runtime=runtime)

@@ -59,9 +59,7 @@ class SyncDatabase:
     @classmethod
     def make_engine(cls, config: dict[str, Any], runtime: Runtime) -> Engine:
         """The engine for `config`; checks the settings, connects to nothing. For backends to define."""
-        raise ConfigurationError(
-            f"{cls.__name__} is not a backend; use one of them, or SyncDatabase.from_backend(name, config)"
-        )
+        raise ConfigurationError(f"{cls.__name__} is not a backend; use one of them, or from_backend(name, config)")
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -250,6 +250,22 @@ def test_a_write_that_fails_changes_nothing_and_says_so(path: Path, monkeypatch:
     assert open_file(path).list_ids() == ["r1", "r2"]
 
 
+def test_an_interrupt_in_the_middle_of_a_write_leaves_what_is_in_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db = fill(path)
+
+    def interrupted(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            db.update("r0", Record({"n": 10}))
+    assert db.read("r0")["n"] == 0  # type: ignore[index]
+    assert db.update("r0", Record({"n": 10})) is True
+
+
 # ---------------------------------------------------------------------------------------------- shared
 def test_changes_by_others_are_seen_at_once_even_of_the_same_size(path: Path) -> None:
     mine, other = open_file(path), open_file(path)

@@ -152,10 +152,14 @@ class FileEngine(MemoryEngine):
             return
         created = [self._documents[id] for id in changed if before[id] is None]
         appends = isinstance(self._format, JsonLines) and self._file.exists and not self._torn
-        if appends and len(created) == len(changed):
-            self._append(created)
-        else:
-            self._rewrite()
+        try:
+            if appends and len(created) == len(changed):
+                self._append(created)
+            else:
+                self._rewrite()
+        except BaseException:
+            self._file.forget()  # whatever is in the file now is what there is: it will be read again
+            raise
 
     def _append(self, created: Sequence[Document]) -> None:
         start = b"" if self._ends_in_line else b"\n"

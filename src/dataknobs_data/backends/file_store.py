@@ -201,7 +201,6 @@ class SharedFile:
             os.close(descriptor)
 
     def _failed(self, error: OSError) -> None:
-        self.forget()  # what is there now is to be read again
         raise DatabaseOperationError(
             f"file {self.path}: the change was not completed: {error.strerror}", path=str(self.path)
         ) from error

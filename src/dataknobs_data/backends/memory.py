@@ -52,7 +52,10 @@ class MemoryEngine(Engine):
         return self._lock
 
     def saved(self, before: dict[str, Document | None]) -> None:
-        """Called under the lock with what the changed ids held before; raising undoes the change."""
+        """Called under the lock with what the changed ids held before, for a subclass that keeps them elsewhere.
+
+        Where it raises, nothing was saved, and the subclass sees to it that `_documents` says so.
+        """
 
     def get_many(self, ids: Sequence[str]) -> list[Document | None]:
         with self.reading():
@@ -62,7 +65,7 @@ class MemoryEngine(Engine):
         with self.writing():
             before = {change.id: self._documents.get(change.id) for change in changes}
             outcomes = [self._apply(change) for change in changes]
-            failure = self._save_or_undo(before)
+            failure = self._failure_to_save(before)
         return [failure if failure and isinstance(o, Document) else o for o in outcomes]
 
     def _apply(self, change: Change) -> Outcome:
@@ -81,18 +84,13 @@ class MemoryEngine(Engine):
             for deletion, outcome in zip(deletions, outcomes, strict=True):
                 if outcome is True:
                     del self._documents[deletion.id]
-            failure = self._save_or_undo(before)
+            failure = self._failure_to_save(before)
         return [failure if failure and outcome is True else outcome for outcome in outcomes]
 
-    def _save_or_undo(self, before: dict[str, Document | None]) -> DataknobsDataError | None:
+    def _failure_to_save(self, before: dict[str, Document | None]) -> DataknobsDataError | None:
         try:
             self.saved(before)
         except DataknobsDataError as error:
-            for id, document in before.items():
-                if document is None:
-                    self._documents.pop(id, None)
-                else:
-                    self._documents[id] = document
             return error
         return None
 
@@ -110,7 +108,7 @@ class MemoryEngine(Engine):
         with self.writing():
             before: dict[str, Document | None] = dict(self._documents)
             self._documents.clear()
-            failure = self._save_or_undo(before)
+            failure = self._failure_to_save(before)
         if failure:
             raise failure
         return len(before)
