@@ -167,8 +167,8 @@ def _field_extras(record: Record) -> dict[str, Any]:
     extras: dict[str, Any] = {}
     for name, one in record.fields.items():
         extra: dict[str, Any] = {}
-        if one.type is not FieldType.of(one.value):
-            extra["type"] = one.type.value
+        if one.declared is not None and one.declared is not FieldType.of(one.value):
+            extra["type"] = one.declared.value
         if one.metadata:
             extra["metadata"] = unshared(one.metadata)
         if extra:

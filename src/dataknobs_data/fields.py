@@ -86,6 +86,11 @@ class Field:
     def type(self, type: FieldType | str | None) -> None:
         self._declared = None if type is None else _known_type(type, self.name)
 
+    @property
+    def declared(self) -> FieldType | None:
+        """The declared type; None where the type follows from the value."""
+        return self._declared
+
     def validate(self) -> bool:
         """Whether the value fits the type. None fits every type."""
         return self.value is None or _FITS[self.type](self.value)
