@@ -26,7 +26,8 @@ echo '{"hello": "world"}' | dataknobs-data create s3://try/records
 dataknobs-data search s3://try/records"""
 
 Port = Annotated[
-    int | None, typer.Option(min=1, max=65535, help="Where to listen on 127.0.0.1 (default: a free port).")
+    int | None,
+    typer.Option(min=1, max=65535, metavar="PORT", help="Where to listen on 127.0.0.1 (default: a free port)."),
 ]
 Directory = Annotated[
     Path | None,

@@ -30,7 +30,11 @@ IdField = Annotated[
     ),
 ]
 OnConflict = Annotated[
-    ConflictPolicy, typer.Option(help="When an id is taken: fail that record, overwrite, or leave what is there.")
+    ConflictPolicy,
+    typer.Option(
+        metavar="|".join(ConflictPolicy),
+        help="When an id is taken: fail that record, overwrite, or leave what is there.",
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Do not print the ids.")]
 Json = Annotated[bool, typer.Option("--json", help='Print the ids as {"_id": "…"}, one a line.')]
