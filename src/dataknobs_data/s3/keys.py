@@ -1,8 +1,9 @@
 """Every object key is formed and parsed here, and nowhere else.
 
 A record's key is `{prefix}{id}.json`. Ids may hold `/`. Only what a key cannot carry safely is escaped, as `%XX` of its
-UTF-8 bytes: `%` and `\\`, control characters, whole segments that are empty (a lone `%`), `.`, `..` or reserved. All else
-is raw UTF-8, so that keys read like ids. A key that does not decode, or does not encode back to itself, is a stranger's.
+UTF-8 bytes: `%` and `\\`, control characters, whole segments that are empty (a lone `%`), `.`, `..` or reserved, and the
+dot of a `.json` before a slash. All else is raw UTF-8, so that keys read like ids. A key that does not decode, or does not
+encode back to itself, is a stranger's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ KEY_BYTES_MAX = 1024
 LONG_SEGMENT_BYTES = 255
 """Bytes between two slashes that every store takes; stores on a file system (SeaweedFS, MinIO) take no more."""
 
-_SUFFIX = ".json"
+_SUFFIX, _ESCAPED_SUFFIX = ".json", "%2Ejson"
 _EMPTY = "%"
 _ESCAPED = re.compile(rb"%([0-9A-F]{2})")
 
@@ -52,9 +53,10 @@ class Keys:
         except RecordValidationError:
             return False
 
-    def path(self, id_or_prefix: str) -> str:
+    def path(self, id: str) -> str:
         """An id as it stands in its key, without prefix and suffix."""
-        return "/".join(map(_escape_segment, id_or_prefix.split("/")))
+        folder, slash, name = id.rpartition("/")
+        return (_escape_folders(folder) + slash if slash else "") + _escape_segment(name)
 
     def id(self, key: str) -> str | None:
         """The id of a record's key, None for control files and strangers."""
@@ -64,7 +66,7 @@ class Keys:
         segments = path.split("/")
         if not RESERVED.isdisjoint(segments):
             return None
-        if "%" not in path and "\\" not in path and path.isprintable() and not {"", ".", ".."}.intersection(segments):
+        if _is_plain(path) and not {"", ".", ".."}.intersection(segments):
             return path
         try:
             id = "/".join(map(_unescape_segment, segments))
@@ -74,10 +76,9 @@ class Keys:
 
     def listing_prefix(self, id_prefix: str) -> str:
         """A key prefix that all ids starting with `id_prefix` share; it may cover others too."""
-        head, slash, last = id_prefix.rpartition("/")
-        if not _is_plain_start(last):
-            last = ""  # what follows may change how this segment is escaped
-        return self.prefix + (self.path(head) + "/" if slash else "") + last
+        folder, slash, last = id_prefix.rpartition("/")
+        start = _sure_start(last)  # what follows may change how the rest of this segment is escaped
+        return self.prefix + (_escape_folders(folder) + slash if slash else "") + start
 
     @property
     def format(self) -> str:
@@ -121,6 +122,19 @@ def _is_control(character: str) -> bool:
     return unicodedata.category(character) == "Cc" or character in "\ufffe\uffff"
 
 
+def _is_plain(path: str) -> bool:
+    return "%" not in path and "\\" not in path and f"{_SUFFIX}/" not in path and path.isprintable()
+
+
+def _escape_folders(path: str) -> str:
+    """The segments before the last. None of them is ever called like a record, because in a store on a file system a folder
+    and a record of one name lose each other (docs/decisions/0004)."""
+    folders = map(_escape_segment, path.split("/"))
+    return "/".join(
+        name.removesuffix(_SUFFIX) + _ESCAPED_SUFFIX if name.endswith(_SUFFIX) else name for name in folders
+    )
+
+
 def _escape_segment(segment: str) -> str:
     if segment == "":
         return _EMPTY
@@ -143,9 +157,10 @@ def _unescape_segment(segment: str) -> str:
     return _ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), segment.encode()).decode()
 
 
-def _is_plain_start(start: str) -> bool:
-    """Whether every segment that starts with `start` is escaped to something that starts with `start`."""
-    if not start:
-        return True
+def _sure_start(start: str) -> str:
+    """As much of `start` as the escaped form of every segment that begins with it begins with."""
     special = (".", "..", *RESERVED)
-    return _escape_segment(start) == start and not any(word.startswith(start) for word in special)
+    if not start or _escape_segment(start) != start or any(word.startswith(start) for word in special):
+        return ""
+    begun = next((n for n in range(len(_SUFFIX), 0, -1) if start.endswith(_SUFFIX[:n])), 0)
+    return start[: len(start) - begun]
