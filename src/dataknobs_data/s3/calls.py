@@ -74,16 +74,19 @@ class Caller:
         """
         clock = self._runtime.monotonic
         last_start = (deadline or self.deadline()).last_start
-        last_retry = min(clock() + self._settings.timeout / 2, last_start)
+        last_retry: float | None = None
         answer_lost = False
         for attempt in range(self._settings.max_retries + 1):
-            self._wait_for_calm(last_retry)
+            self._wait_for_calm(last_start if last_retry is None else last_retry)
+            self._take_turn(operation, last_start)
+            if last_retry is None:  # waiting for a turn takes nothing from the request's own time
+                last_retry = min(clock() + self._settings.timeout / 2, last_start)
             try:
-                return self._attempt(operation, request, last_start)
+                return self._attempt(operation, request)
             except Fault as fault:
                 answer_lost = answer_lost or fault.kind in AMBIGUOUS
                 fault.answer_lost = answer_lost
-                pause = self._pause(attempt)
+                pause = self._backoff_seconds(attempt)
                 if fault.kind is Kind.THROTTLED:
                     self._not_before = max(self._not_before, clock() + pause)
                 out_of_time = clock() + pause > last_retry
@@ -93,17 +96,23 @@ class Caller:
                 self._runtime.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    def _attempt(self, operation: str, request: Callable[[ObjectStore], T], last_start: float) -> T:
+    def _take_turn(self, operation: str, last_start: float) -> None:
         left = last_start - self._runtime.monotonic()
         if left < 0 or not self._in_flight.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
             raise Fault(Kind.LATE, operation)
+
+    def _attempt(self, operation: str, request: Callable[[ObjectStore], T]) -> T:
         try:
             self.meter.sent(operation)
             return request(self._store)
         finally:
             self._in_flight.release()
 
-    def _pause(self, attempt: int) -> float:
+    def pause(self, attempt: int) -> None:
+        """Waits before something is tried again that somebody else got in the way of."""
+        self._runtime.sleep(self._backoff_seconds(attempt))
+
+    def _backoff_seconds(self, attempt: int) -> float:
         """Exponential backoff with full jitter: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/."""
         most = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2.0**attempt)
         return most * self._runtime.random()

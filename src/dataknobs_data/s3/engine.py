@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from dataknobs_data.backends.registry import missing_driver
@@ -15,11 +17,14 @@ from dataknobs_data.query import Query
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.changing import Changer
+from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.faults import public_error, translated
 from dataknobs_data.s3.format import FormatFile
 from dataknobs_data.s3.keys import LONG_SEGMENT_BYTES, Keys, longest_segment_bytes
 from dataknobs_data.s3.listing import Lister
+from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.probe import capabilities, holds_long_segments, require_conditions
@@ -30,6 +35,17 @@ from dataknobs_data.s3.tags import Tagger, TagReport
 from dataknobs_data.s3.usage import Usage
 from dataknobs_data.streaming import windows
 
+logger = logging.getLogger("dataknobs_data.s3")
+
+
+@dataclass(frozen=True)
+class Writers:
+    """What changes records. An operation keeps the ones it began with, whatever becomes of the engine meanwhile."""
+
+    changer: Changer
+    deleter: Deleter
+    remover: Remover
+
 
 class S3Engine(Engine):
     """Records as objects below one prefix of one bucket."""
@@ -39,7 +55,7 @@ class S3Engine(Engine):
     _objects: Objects
     _format: FormatFile
     _lister: Lister
-    _remover: Remover
+    _uploader: Uploader
     _listing: ListingCache
     _many: FanOut
 
@@ -49,7 +65,7 @@ class S3Engine(Engine):
         self._keys = Keys(settings.prefix)
         self._tagger = Tagger(settings.tags)
         self._preparing = threading.Lock()
-        self._writable = False
+        self._made: Writers | None = None
         self._long_segments: bool | None = None
         self.concurrency = settings.max_workers
 
@@ -65,14 +81,15 @@ class S3Engine(Engine):
             raise missing_driver("s3", error) from error
         store, self._place = open_store(self._settings)
         self._caller = Caller(store, self._settings, self._runtime)
-        self._objects = Objects(self._caller, self._keys, self._settings, self._runtime, self._tagger)
+        self._objects = Objects(self._caller, self._keys, RecordCache(self._settings.cache_bytes))
+        guarded = not self._place.behaves_like_aws
+        self._uploader = Uploader(self._caller, self._keys, self._settings, self._runtime, guarded=guarded)
         self._format = FormatFile(self._caller, self._keys, self._settings.layout)
         clock = WriteClock.of(self._place.endpoint, self._place.bucket)
         self._listing = ListingCache(self._settings.cache_ttl, self._runtime.monotonic, clock)
         self._lister = Lister(self._caller, self._keys)
         self._many = FanOut(self._settings.max_workers, "dataknobs-s3")
-        self._remover = Remover(self._caller, self._keys, self._objects, self._lister, self._many, self._listing)
-        self._writable = False
+        self._made = None
         with translated("opening the database", self._place):
             self._make_bucket()
             self._format.check()
@@ -89,24 +106,35 @@ class S3Engine(Engine):
             elif fault.kind is not Kind.DENIED:  # a policy may allow the objects but not the bucket
                 raise
 
-    def _prepare_to_write(self) -> None:
-        if self._writable:
-            return
+    def _writers(self) -> Writers:
+        """What writes, made for what the store can do, which is found out before the first write."""
+        made = self._made
+        if made is not None:
+            return made
         with self._preparing, translated("preparing the first write", self._place):
-            if self._writable:
-                return
-            found = capabilities(self._caller, self._keys, self._place, self._runtime.new_id())
-            if self._settings.require_conditions:
-                require_conditions(found, self._place)
-            self._objects.capabilities = found
-            if not found.distinct_etags:
-                self._objects.cache = RecordCache(0)  # an ETag that does not tell contents apart proves nothing
-            self._format.ensure()
-            self._writable = True
+            if self._made is None:
+                self._made = self._make_writers()
+            return self._made
+
+    def _make_writers(self) -> Writers:
+        found = capabilities(self._caller, self._keys, self._place, self._runtime.new_id())
+        if self._settings.require_conditions:
+            require_conditions(found, self._place)
+        if not found.distinct_etags:
+            self._objects.cache = RecordCache(0)  # an ETag that does not tell contents apart proves nothing
+        if self._settings.tags and not found.tags:
+            logger.warning("%s takes no object tags: records are written without (said once)", self._place)
+        self._format.ensure()
+        caller, keys, objects = self._caller, self._keys, self._objects
+        changer = Changer(caller, keys, self._settings, self._runtime, self._tagger, objects, self._uploader, found)
+        deleter = Deleter(caller, keys, objects, found)
+        return Writers(
+            changer, deleter, Remover(caller, keys, objects, deleter, self._lister, self._many, self._listing)
+        )
 
     def close(self) -> None:
         self._many.close()
-        self._objects.close()
+        self._uploader.close()
         self._caller.close()
 
     # ------------------------------------------------------------------ by id
@@ -142,14 +170,13 @@ class S3Engine(Engine):
         return TagReport(tags, self._tagger.project(document)[1])
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
-        self._prepare_to_write()
-        return list(self._many.map(self._apply, changes))
+        return list(self._many.map(partial(self._apply, self._writers().changer), changes))
 
-    def _apply(self, change: Change) -> Outcome:
+    def _apply(self, changer: Changer, change: Change) -> Outcome:
         try:
             self._check_key(change.id)
             with translated(f"writing record {change.id!r}", self._place, id=change.id):
-                return self._objects.apply(change)
+                return changer.apply(change)
         except DataknobsDataError as error:
             return error
         finally:
@@ -170,19 +197,19 @@ class S3Engine(Engine):
             )
 
     def delete_many(self, deletions: Sequence[Deletion]) -> list[bool | DataknobsDataError]:
-        self._prepare_to_write()
+        writers = self._writers()
         plain = [one.id for one in deletions if one.expected_version is None]
         if len(plain) == len(deletions) > 1:
             with translated("looking which records there are to delete", self._place):
-                return self._remover.delete_many(
+                return writers.remover.delete_many(
                     plain, lambda id, fault: self._error(f"deleting record {id!r}", id, fault)
                 )
-        return list(self._many.map(self._delete, deletions))
+        return list(self._many.map(partial(self._delete, writers.deleter), deletions))
 
-    def _delete(self, deletion: Deletion) -> bool | DataknobsDataError:
+    def _delete(self, deleter: Deleter, deletion: Deletion) -> bool | DataknobsDataError:
         try:
             with translated(f"deleting record {deletion.id!r}", self._place, id=deletion.id):
-                return self._objects.delete(deletion)
+                return deleter.delete(deletion)
         except DataknobsDataError as error:
             return error
         finally:
@@ -241,9 +268,9 @@ class S3Engine(Engine):
         return ids if ids is not None else self._listing.fill(lambda: sorted(self._list("")))
 
     def clear(self) -> int:
-        self._prepare_to_write()
+        writers = self._writers()
         with translated("clearing the database", self._place):
-            return self._remover.clear(str(self._place))
+            return writers.remover.clear(str(self._place))
 
     @property
     def usage(self) -> Usage:

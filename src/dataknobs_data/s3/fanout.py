@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from functools import partial
 from itertools import chain, islice
 from typing import Generic, TypeVar
@@ -20,8 +20,9 @@ class _Inline(Generic[B]):
     def __init__(self, call: Callable[[], B]) -> None:
         self.result = call
 
-    def cancel(self) -> None:
+    def cancel(self) -> bool:
         """Nothing was begun."""
+        return True
 
 
 class FanOut:
@@ -48,7 +49,12 @@ class FanOut:
         pool = self._threads()
 
         def begin(item: A) -> Future[B] | _Inline[B]:
-            return _Inline(partial(call, item)) if inline(item) else pool.submit(call, item)
+            if not inline(item):
+                try:
+                    return pool.submit(call, item)
+                except RuntimeError:  # the pool was closed meanwhile: what has begun is finished in this thread
+                    pass
+            return _Inline(partial(call, item))
 
         pending = deque(map(begin, chain(first, islice(source, 2 * self.workers - 2))))
         try:
@@ -57,8 +63,7 @@ class FanOut:
                 pending.extend(map(begin, islice(source, 1)))
                 yield answer
         finally:
-            for future in pending:
-                future.cancel()
+            wait([future for future in pending if not future.cancel() and isinstance(future, Future)])
 
     def _threads(self) -> ThreadPoolExecutor:
         with self._lock:
@@ -67,8 +72,8 @@ class FanOut:
             return self._pool
 
     def close(self) -> None:
-        """Ends the threads when what they are at is done."""
+        """Ends the threads when all that was begun is done."""
         with self._lock:
             if self._pool:
-                self._pool.shutdown(wait=True, cancel_futures=True)
+                self._pool.shutdown(wait=True)
                 self._pool = None

@@ -22,6 +22,7 @@ _ADVICE = {
     Kind.DENIED: "grant this identity the request in the bucket policy or IAM (ListBucket on the bucket; GetObject, PutObject, "
     "DeleteObject and their Tagging forms on the prefix)",
     Kind.CREDENTIALS: "check access_key_id and secret_access_key, the AWS_ variables, the profile, and that a session token is still valid",
+    Kind.REGION: "set region to the bucket's (aws s3api get-bucket-location --bucket NAME says which)",
     Kind.UNREACHABLE: "check endpoint_url, region and network",
     Kind.NETWORK: "check the network; nothing was retried further, the deadline was near",
     Kind.NO_BUCKET: "create it (aws s3 mb s3://NAME), correct the name, or set create_bucket: true",
@@ -53,6 +54,7 @@ def public_error(fault: Fault, doing: str, place: object, **context: object) -> 
     error = {
         Kind.NO_BUCKET: DatabaseConnectionError,
         Kind.CREDENTIALS: DatabaseConnectionError,
+        Kind.REGION: ConfigurationError,
         Kind.DENIED: DatabaseConnectionError,
         Kind.UNREACHABLE: DatabaseConnectionError,
         Kind.NETWORK: DatabaseConnectionError,

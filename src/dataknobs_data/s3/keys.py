@@ -8,6 +8,7 @@ encode back to itself, is a stranger's.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -88,6 +89,10 @@ class Keys:
     def is_nested_format(self, key: str) -> bool:
         """Whether `key` says that another database lives inside this one's prefix."""
         return key.endswith(f"/{JOBS}/format.json") and key != self.format
+
+    def lock(self, key: str) -> str:
+        """The key of the lock under which the object `key` is put together from parts."""
+        return f"{self.prefix}{JOBS}/lock-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
 
     def probe(self, name: str) -> str:
         """A key for trying out what the store can do."""

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import re
 
-_AWS_HOST = re.compile(r"https?://([^/]+\.)?amazonaws\.com(\.cn)?(:\d+)?/?$")
+_AWS_DOMAINS = (
+    "amazonaws.com", "amazonaws.com.cn", "amazonaws.eu", "c2s.ic.gov", "sc2s.sgov.gov", "csp.hci.ic.gov", "cloud.adc-e.uk",
+)  # fmt: skip
+"""The DNS suffixes of botocore 1.44's partitions."""
+
+_AWS_HOST = re.compile(rf"https?://([^/@]+\.)?({'|'.join(map(re.escape, _AWS_DOMAINS))})(:\d+)?/?$")
+_PLAIN_S3_HOST = re.compile(rf"https?://s3(\.[a-z0-9-]+)?\.({'|'.join(map(re.escape, _AWS_DOMAINS))})$")
+_HOST_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{1,61})[a-z0-9]")
 
 
 class Place:
@@ -22,14 +29,15 @@ class Place:
         return self.is_aws and not self.mocked
 
     def bucket_url(self) -> str:
-        """The bucket's own address on AWS (virtual-hosted style), which has no use for dots in its name."""
+        """The bucket's own address on AWS (virtual-hosted style)."""
         scheme, _, host = self.endpoint.partition("://")
         return f"{scheme}://{self.bucket}.{host}"
 
     @property
     def virtual_hosted(self) -> bool:
-        """Whether requests go to the bucket's own host name."""
-        return self.behaves_like_aws and "." not in self.bucket
+        """Whether requests go to the bucket's own host name: AWS's plain endpoints, and names that a host may have."""
+        plain = _PLAIN_S3_HOST.match(self.endpoint) and _HOST_LABEL.fullmatch(self.bucket)
+        return self.behaves_like_aws and bool(plain)
 
     def __str__(self) -> str:
         return f"bucket {self.bucket!r} at {self.endpoint}"

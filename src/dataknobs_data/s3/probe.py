@@ -7,6 +7,7 @@ Once per process and bucket, under `_jobs/`, eight small requests. AWS is known 
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -39,18 +40,29 @@ class Capabilities:
 _STALE = Match('"00000000000000000000000000000000"')
 
 _known: dict[tuple[str, str], Capabilities] = {}
-_lock = threading.Lock()
+_asking: defaultdict[tuple[str, str], threading.Lock] = defaultdict(threading.Lock)
+
+TRIES = 3
 
 
 def capabilities(caller: Caller, keys: Keys, place: Place, name: str) -> Capabilities:
     """What the store at `place` honors; asked once per process. `name` makes the probe's key unique."""
     if place.behaves_like_aws:
         return Capabilities()
-    with _lock:
-        address = (place.endpoint, place.bucket)
+    address = (place.endpoint, place.bucket)
+    with _asking[address]:
         if address not in _known:
-            _known[address] = _Probe(caller, keys.probe(name)).run()
+            _known[address] = _ask(caller, keys, name)
         return _known[address]
+
+
+def _ask(caller: Caller, keys: Keys, name: str) -> Capabilities:
+    for number in range(TRIES):
+        try:
+            return _Probe(caller, keys.probe(f"{name}-{number}")).run()
+        except _Disturbed as disturbed:
+            cause = disturbed.fault
+    raise cause
 
 
 def require_conditions(found: Capabilities, place: Place) -> None:
@@ -76,6 +88,14 @@ def holds_long_segments(caller: Caller, keys: Keys, name: str) -> bool:
     return True
 
 
+class _Disturbed(Exception):
+    """An answer was lost while probing: what the next one says would prove nothing."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault
+
+
 class _Probe:
     def __init__(self, caller: Caller, key: str) -> None:
         self._caller = caller
@@ -83,10 +103,9 @@ class _Probe:
         self._last_etag = ""
 
     def run(self) -> Capabilities:
-        try:
-            return self._ask()
-        finally:
-            self._succeeds("DeleteObject", lambda store: store.delete(self._key, None))
+        found = self._ask()
+        self._succeeds("DeleteObject", lambda store: store.delete(self._key, None))
+        return found
 
     def _ask(self) -> Capabilities:
         created = self._put(b'{"probe": 1}', ABSENT)
@@ -97,11 +116,14 @@ class _Probe:
         before = self._head_etag()
         tags = self._put(b'{"probe": 4}', Match(before), {"id": "probe"})
         updated = tags or self._put(b'{"probe": 4}', Match(before))
-        return Capabilities(
-            conditional_put=created and not overwrote and not ignores_match and updated,
-            conditional_delete=self._conditional_delete(),
+        distinct = self._last_etag != before
+        honors_put = created and not overwrote and not ignores_match and updated
+        honors_delete = self._conditional_delete()
+        return Capabilities(  # an ETag that does not tell contents apart makes a condition on it worth nothing
+            conditional_put=honors_put and distinct,
+            conditional_delete=honors_delete if distinct else ConditionalDelete.NONE,
             tags=tags,
-            distinct_etags=self._last_etag != before,
+            distinct_etags=distinct,
         )
 
     def _put(self, body: bytes, condition: Condition, tags: dict[str, str] | None = None) -> bool:
@@ -128,6 +150,8 @@ class _Probe:
         try:
             self._caller.send(operation, request)
         except Fault as fault:
+            if fault.answer_lost:
+                raise _Disturbed(fault) from fault
             if fault.kind in (Kind.CONDITION, Kind.MISSING, Kind.UNSUPPORTED, Kind.REFUSED):
                 return False
             raise

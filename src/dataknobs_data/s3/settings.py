@@ -86,7 +86,8 @@ def s3_settings(config: Mapping[str, Any]) -> S3Settings:
     """Checked settings from a plain mapping. Raises ConfigurationError naming the key."""
     if not config.get("bucket"):
         raise ConfigurationError("S3 backend requires 'bucket': bucket name is required", key="bucket")
-    settings = read_settings(S3Settings, "s3", config, ALIASES)
+    given = {key: value for key, value in config.items() if value != "" or key in ("endpoint_url", "prefix")}
+    settings = read_settings(S3Settings, "s3", given, ALIASES)
     _check_numbers(settings)
     _check_choices(settings)
     return replace(settings, prefix=check_prefix(settings.prefix))
@@ -127,8 +128,27 @@ def _check_choices(settings: S3Settings) -> None:
         )
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise ConfigurationError("s3 backend: access_key_id and secret_access_key go together", key="access_key_id")
-    if settings.endpoint_url and urllib.parse.urlsplit(settings.endpoint_url).scheme not in ("http", "https"):
+    if settings.session_token and not settings.access_key_id:
         raise ConfigurationError(
-            f"s3 backend: endpoint_url {settings.endpoint_url!r} must start with http:// or https://",
+            "s3 backend: session_token goes with access_key_id and secret_access_key", key="session_token"
+        )
+    if settings.endpoint_url:
+        _check_endpoint(settings.endpoint_url)
+
+
+def _check_endpoint(url: str) -> None:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"s3 backend: endpoint_url {url!r} is no address; it looks like https://host or http://host:port",
+            key="endpoint_url",
+        )
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            "s3 backend: endpoint_url holds a user name or password; set access_key_id and secret_access_key instead",
             key="endpoint_url",
         )

@@ -21,6 +21,7 @@ class Kind(Enum):
     CONDITION = "the condition does not hold: look again"
     DENIED = "access denied"
     CREDENTIALS = "the credentials are missing or wrong"
+    REGION = "the bucket is in another region"
     ARCHIVED = "the object lies in an archive class"
     UNSUPPORTED = "the store does not implement this"
     REFUSED = "the request makes no sense to the store"

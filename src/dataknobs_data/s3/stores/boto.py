@@ -16,13 +16,16 @@ from botocore.exceptions import (
     ClientError,
     ConnectionError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
-    ParamValidationError,
     ResponseStreamingError,
+    SSOError,
+    TokenRetrievalError,
 )
+from botocore.parsers import ResponseParserError
 
 from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Head, Kind, Listed, Match, Page, PutOptions
 
@@ -79,21 +82,21 @@ class BotoStore:
                     return None
                 raise
             body = answer["Body"].read()
-        return Blob(body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]))
+            return Blob(body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]))
 
     def head(self, key: str) -> Head:
-        with _faults():
+        with _faults(bare_404=Kind.MISSING):
             answer = self._client.head_object(**self._where, Key=key)
-        now = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-        return Head(
-            etag=answer["ETag"],
-            size=answer["ContentLength"],
-            metadata=answer["Metadata"],
-            modified=text_time(answer["LastModified"]),
-            storage_class=answer.get("StorageClass", "STANDARD"),
-            restore=answer.get("Restore"),
-            now=text_time(now) if now else None,
-        )
+            now = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+            return Head(
+                etag=answer["ETag"],
+                size=answer["ContentLength"],
+                metadata=answer["Metadata"],
+                modified=text_time(answer["LastModified"]),
+                storage_class=answer.get("StorageClass", "STANDARD"),
+                restore=answer.get("Restore"),
+                now=text_time(now) if now else None,
+            )
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
         with _faults():
@@ -116,8 +119,8 @@ class BotoStore:
         extra: Any = _given(ContinuationToken=token, StartAfter=start_after)
         with _faults():
             answer = self._client.list_objects_v2(**self._where, Prefix=prefix, **extra)
-        items = [Listed(o["Key"], o["ETag"], o["Size"]) for o in answer.get("Contents", ())]
-        return Page(items, answer.get("NextContinuationToken") if answer["IsTruncated"] else None)
+            items = [Listed(o["Key"], o["ETag"], o["Size"]) for o in answer.get("Contents", ())]
+            return Page(items, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
 
     def get_tags(self, key: str) -> dict[str, str]:
         with _faults():
@@ -149,7 +152,7 @@ class BotoStore:
 
     # ------------------------------------------------------------------ the bucket
     def head_bucket(self) -> None:
-        with _faults(missing=Kind.NO_BUCKET):
+        with _faults(bare_404=Kind.NO_BUCKET):
             self._client.head_bucket(**self._where)
 
     def create_bucket(self) -> None:
@@ -240,8 +243,12 @@ _BY_CODE = {
     "ExpiredToken": Kind.CREDENTIALS,
     "InvalidToken": Kind.CREDENTIALS,
     "TokenRefreshRequired": Kind.CREDENTIALS,
-    "AuthorizationHeaderMalformed": Kind.CREDENTIALS,
+    "AuthorizationHeaderMalformed": Kind.REGION,
+    "PermanentRedirect": Kind.REGION,
+    "TemporaryRedirect": Kind.REGION,
+    "IllegalLocationConstraintException": Kind.REGION,
     "SlowDown": Kind.THROTTLED,
+    "ServiceUnavailable": Kind.THROTTLED,
     "Throttling": Kind.THROTTLED,
     "RequestLimitExceeded": Kind.THROTTLED,
     "TooManyRequests": Kind.THROTTLED,
@@ -257,9 +264,11 @@ _BY_CODE = {
 """https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
 
 _BY_STATUS = {
-    401: Kind.CREDENTIALS, 403: Kind.DENIED, 404: Kind.MISSING, 405: Kind.UNSUPPORTED, 408: Kind.NETWORK, 409: Kind.CONDITION,
-    412: Kind.CONDITION, 429: Kind.THROTTLED, 501: Kind.UNSUPPORTED, 503: Kind.THROTTLED,
+    301: Kind.REGION, 307: Kind.REGION, 401: Kind.CREDENTIALS, 403: Kind.DENIED, 404: Kind.SERVER, 405: Kind.UNSUPPORTED,
+    408: Kind.NETWORK, 409: Kind.CONDITION, 412: Kind.CONDITION, 429: Kind.THROTTLED, 501: Kind.UNSUPPORTED,
 }  # fmt: skip
+"""Where there is no code of S3's, something else may have answered: a 404 then says nothing about the object, and after a
+503 the request may have been applied."""
 
 
 def kind_of(status: int | None, code: str | None) -> Kind:
@@ -271,10 +280,10 @@ def kind_of(status: int | None, code: str | None) -> Kind:
     return Kind.SERVER if status is not None and status >= 500 else Kind.REFUSED
 
 
-def _fault(status: int | None, code: str | None, message: str, missing: Kind = Kind.MISSING) -> Fault:
+def _fault(status: int | None, code: str | None, message: str, bare_404: Kind = Kind.SERVER) -> Fault:
     detail = ", ".join(part for part in (f"HTTP {status}" if status else "", code or "", message) if part)
-    kind = kind_of(status, code)
-    return Fault(missing if kind is Kind.MISSING else kind, detail, status=status, code=code)
+    kind = bare_404 if status == 404 and not code else kind_of(status, code)
+    return Fault(kind, detail, status=status, code=code)
 
 
 def _status(error: ClientError) -> int | None:
@@ -282,19 +291,21 @@ def _status(error: ClientError) -> int | None:
 
 
 @contextmanager
-def _faults(missing: Kind = Kind.MISSING) -> Iterator[None]:
-    """Turns every error of botocore into a Fault. `missing`: what a bare 404 is about."""
+def _faults(bare_404: Kind = Kind.SERVER) -> Iterator[None]:
+    """Turns every error of botocore into a Fault. `bare_404`: what a 404 without a code means (answers to HEAD)."""
     try:
         yield
     except ClientError as error:
         answer = error.response.get("Error", {})
         code = answer.get("Code") or ""
-        raise _fault(_status(error), None if code.isdigit() else code, answer.get("Message", ""), missing) from error
+        raise _fault(_status(error), None if code.isdigit() else code, answer.get("Message", ""), bare_404) from error
     except (EndpointConnectionError, ConnectTimeoutError) as error:
         raise Fault(Kind.UNREACHABLE, str(error)) from error
     except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
         raise Fault(Kind.NETWORK, str(error)) from error
-    except NoCredentialsError as error:
+    except (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError, SSOError) as error:
         raise Fault(Kind.CREDENTIALS, str(error)) from error
-    except (ParamValidationError, BotoCoreError) as error:
+    except BotoCoreError as error:
         raise Fault(Kind.REFUSED, str(error)) from error
+    except (KeyError, ValueError, ResponseParserError) as error:
+        raise Fault(Kind.SERVER, f"its answer is none that S3 gives: {error!r}") from error

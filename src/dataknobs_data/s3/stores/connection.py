@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -27,6 +31,16 @@ from dataknobs_data.s3.stores.parsing import ListingParserFactory
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+
+OBJECT_STORE_ONLY = frozenset({
+    "AWS_CONDITIONAL_PUT", "AWS_COPY_IF_NOT_EXISTS", "AWS_DISABLE_TAGGING", "AWS_REQUEST_PAYER", "AWS_S3_EXPRESS",
+    "AWS_SERVER_SIDE_ENCRYPTION", "AWS_SKIP_SIGNATURE", "AWS_SSE_BUCKET_KEY_ENABLED", "AWS_SSE_CUSTOMER_KEY_BASE64",
+    "AWS_SSE_KMS_KEY_ID", "AWS_UNSIGNED_PAYLOAD", "AWS_CHECKSUM_ALGORITHM", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST",
+})  # fmt: skip
+"""Variables that object_store (under obstore 0.12) obeys and botocore does not know; they cannot be turned off."""
+
+logger = logging.getLogger("dataknobs_data.s3")
 
 
 def open_store(settings: S3Settings) -> tuple[ObjectStore, Place]:
@@ -86,7 +100,7 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         "read_timeout": attempt,
         "retries": {"total_max_attempts": 1},  # retries are ours (calls.py), the same for every SDK
         "max_pool_connections": settings.max_workers + 2,
-        "ignore_configured_endpoint_urls": settings.endpoint_url == "",
+        "ignore_configured_endpoint_urls": True if settings.endpoint_url == "" else None,
     }
     region = session.region_name or "us-east-1"
     client = session.client(
@@ -111,15 +125,35 @@ def attempt_seconds(settings: S3Settings) -> float:
 
 def _with_obstore(boto: BotoStore, session: boto3.Session, settings: S3Settings, place: Place) -> ObjectStore:
     """The data plane through obstore, 3 to 5 times as fast as boto3, wherever it can be."""
-    if place.mocked or settings.expected_bucket_owner:
-        return boto  # moto patches boto3 only; obstore 0.12 cannot sign x-amz-expected-bucket-owner
+    if place.mocked or settings.expected_bucket_owner or settings.bucket.startswith("arn:") or _meddles(os.environ):
+        return boto  # moto patches boto3 only; obstore 0.12 cannot sign x-amz-expected-bucket-owner nor address an ARN
     try:
+        from obstore.exceptions import BaseError
+
         from dataknobs_data.s3.stores.obs import ObstoreStore
     except ImportError as error:
         if error.name and error.name.partition(".")[0] == "obstore":
             return boto
         raise
-    return ObstoreStore(boto, session, place, attempt_seconds(settings))
+    try:
+        return ObstoreStore(boto, session, place, attempt_seconds(settings), _ca_bundle(session))
+    except (BaseError, ValueError, OSError) as error:
+        raise ConfigurationError(f"s3 backend: no connection can be set up: {error}") from error
+
+
+def _meddles(environment: Mapping[str, str]) -> bool:
+    """Whether the environment sets what object_store reads there and boto3 does not: both must do the same."""
+    found = sorted(name for name in environment if name.upper() in OBJECT_STORE_ONLY)
+    if found:
+        logger.warning("requests go through boto3, more slowly, because of %s in the environment", ", ".join(found))
+    return bool(found)
+
+
+def _ca_bundle(session: boto3.Session) -> bytes | None:
+    """The certificates that boto3 would trust, where the user named a file of them."""
+    core = session._session
+    path = core.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return Path(path).read_bytes() if path else None
 
 
 def _mocked() -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import BaseError, NotModifiedError
+from obstore.exceptions import BaseError, NotModifiedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from dataknobs_data.s3.place import Place
@@ -20,6 +20,9 @@ from dataknobs_data.s3.stores.boto import BotoStore, Encryption, kind_of
 if TYPE_CHECKING:
     from obstore import GetOptions, PutMode
     from obstore.store import ClientConfig
+
+CREDENTIALS_GOOD_FOR = timedelta(minutes=10)
+"""botocore refreshes credentials in the last 15 minutes of their life, so what it hands out is good for longer."""
 
 READ_SECONDS_MAX = 3600
 """A large document may take long to arrive as long as bytes keep coming; reading it is one snapshot however long it takes."""
@@ -33,12 +36,14 @@ _CONNECT = re.compile(r"HttpError \{\s*kind: Connect,")
 class ObstoreStore(BotoStore):
     """A BotoStore whose GETs and PUTs go through obstore, without its retries: those are in calls.py, for all SDKs alike."""
 
-    def __init__(self, boto: BotoStore, session: boto3.Session, place: Place, attempt_seconds: float) -> None:
+    def __init__(
+        self, boto: BotoStore, session: boto3.Session, place: Place, attempt_seconds: float, ca_bundle: bytes | None
+    ) -> None:
         super().__init__(boto._client, boto.bucket, boto.region, boto.encryption, None)
         common: dict[str, Any] = {
             "endpoint": place.bucket_url() if place.virtual_hosted else place.endpoint,
             "region": boto.region,
-            "credential_provider": Boto3CredentialProvider(session),
+            "credential_provider": Boto3CredentialProvider(session, ttl=CREDENTIALS_GOOD_FOR),
             "virtual_hosted_style_request": place.virtual_hosted,
             "retry_config": {"max_retries": 0, "retry_timeout": timedelta(0)},
             **_encryption(boto.encryption),
@@ -48,6 +53,8 @@ class ObstoreStore(BotoStore):
             "allow_http": place.endpoint.startswith("http://"),
             "connect_timeout": min(attempt, timedelta(seconds=5)),
         }
+        if ca_bundle:
+            http["root_certificate"] = ca_bundle
         read: ClientConfig = {**http, "timeout": timedelta(seconds=READ_SECONDS_MAX), "read_timeout": attempt}
         self._reads = S3Store(boto.bucket, client_options=read, **common)
         self._writes = S3Store(boto.bucket, client_options={**http, "timeout": attempt}, **common)
@@ -58,7 +65,7 @@ class ObstoreStore(BotoStore):
             options["if_none_match"] = unless_etag
         if version_id:
             options["version"] = version_id
-        with _faults():
+        with _faults(key):
             try:
                 answer = self._reads.get(key, options=options)
             except NotModifiedError:
@@ -80,7 +87,7 @@ class ObstoreStore(BotoStore):
             else {"e_tag": condition.etag}
         )
         tags = dict(options.tags) if options.tags else None
-        with _faults():
+        with _faults(key):
             answer = self._writes.put(key, body, attributes=attributes, tags=tags, mode=mode, use_multipart=False)
         return answer["e_tag"] or ""
 
@@ -95,22 +102,33 @@ def _encryption(encryption: Encryption | None) -> dict[str, Any]:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
-    """Turns every error of obstore into a Fault. obstore 0.12 tells status and S3's error code only in its message."""
+def _faults(key: str) -> Iterator[None]:
+    """Turns every error of obstore into a Fault. obstore 0.12 tells status and S3's error code only in its message, which
+    may also hold what a traceback should not show (S3 repeats tokens), so the Fault does not carry it on.
+    """
     try:
         yield
-    except (BaseError, FileNotFoundError) as error:
-        raise fault_of(str(error)) from error
+    except UnauthenticatedError as error:
+        raise fault_of(str(error), key, Kind.CREDENTIALS) from None
+    except (BaseError, FileNotFoundError, NotImplementedError, ValueError) as error:
+        raise fault_of(str(error), key) from None
 
 
-def fault_of(message: str) -> Fault:
-    """The Fault behind an obstore error message."""
+def fault_of(message: str, key: str, without_status: Kind | None = None) -> Fault:
+    """The Fault behind an obstore error message about `key`, whose own text must not be read as an answer."""
+    message = message.replace(key, "…")
     status = _found(_STATUS, message)
     if status is None:
-        return Fault(Kind.UNREACHABLE if _CONNECT.search(message) else Kind.NETWORK, message.partition("\n")[0])
+        return Fault(without_status or _kind_without_status(message), message.partition("\n")[0])
     code = _found(_CODE, message)
     detail = ", ".join(part for part in (f"HTTP {status}", code, _found(_MESSAGE, message)) if part)
     return Fault(kind_of(int(status), code), detail, status=int(status), code=code)
+
+
+def _kind_without_status(message: str) -> Kind:
+    if _CONNECT.search(message):
+        return Kind.UNREACHABLE
+    return Kind.REGION if "redirect without LOCATION" in message else Kind.NETWORK
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str | None:

@@ -39,17 +39,22 @@ class ListingParser(RestXMLParser):
         try:
             parsed = _listing(response["body"])
         except (ElementTree.ParseError, TypeError, ValueError):
-            return super().parse(response, shape)  # which has the right error for it
+            return super().parse(response, shape)  # whose error, or whose gaps, are seen by the caller
         parsed["ResponseMetadata"] = {"HTTPStatusCode": 200, "HTTPHeaders": dict(response["headers"])}
         return parsed
 
 
 def _listing(body: bytes) -> dict[str, Any]:
     root = ElementTree.fromstring(body)
+    if root.tag.rpartition("}")[2] != "ListBucketResult":
+        raise ValueError(f"a listing is a ListBucketResult, not {root.tag!r}")
+    truncated = root.findtext("{*}IsTruncated")
+    if truncated not in ("true", "false"):
+        raise ValueError(f"a listing that does not say whether it is truncated: {truncated!r}")
     space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     key, etag, size = f"{space}Key", f"{space}ETag", f"{space}Size"
     parsed: dict[str, Any] = {
-        "IsTruncated": root.findtext(f"{space}IsTruncated") == "true",
+        "IsTruncated": truncated == "true",
         "Contents": [
             {"Key": line.findtext(key), "ETag": line.findtext(etag), "Size": int(line.findtext(size, ""))}
             for line in root.iterfind(f"{space}Contents")

@@ -1,0 +1,178 @@
+"""The objects tier, creating and replacing. The one place that does compare-and-set.
+
+Every write carries a condition (the ETag it was derived from, or absence), so two writers cannot undo each other unseen. A
+condition that fails (404, 409, 412) means: look again. A write whose answer was lost is recognized by its revision or
+birth when the object is looked at; what even that cannot tell is said with OutcomeUnknownError, never guessed. So a
+creation is not sent again after a lost answer: somebody may have read and deleted the record meanwhile, and it would come
+back.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+from dataknobs_data import codec
+from dataknobs_data.documents import Change, Document, Verb, duplicate, resolve
+from dataknobs_data.exceptions import ConcurrencyError, DatabaseOperationError, DataFormatError
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.cache import Held
+from dataknobs_data.s3.calls import Caller, Deadline
+from dataknobs_data.s3.headers import headers_of
+from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.lost import unknown_outcome
+from dataknobs_data.s3.multipart import Uploader
+from dataknobs_data.s3.objects import Objects, Stored
+from dataknobs_data.s3.probe import Capabilities
+from dataknobs_data.s3.settings import S3Settings
+from dataknobs_data.s3.store import ABSENT, Absent, Condition, Fault, Kind, Match, PutOptions
+from dataknobs_data.s3.tags import Tagger
+
+REFUSALS_MAX = 5
+"""Times in a row that a write may be refused for a record that then is not there."""
+
+logger = logging.getLogger("dataknobs_data.s3")
+
+
+class Changer:
+    """Creates and replaces single documents. Raises Fault where the store fails."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        keys: Keys,
+        settings: S3Settings,
+        runtime: Runtime,
+        tagger: Tagger,
+        objects: Objects,
+        uploader: Uploader,
+        capabilities: Capabilities,
+    ) -> None:
+        self._caller = caller
+        self._keys = keys
+        self._settings = settings
+        self._runtime = runtime
+        self._tagger = tagger
+        self._objects = objects
+        self._uploader = uploader
+        self._can = capabilities
+
+    def apply(self, change: Change) -> Document | None:
+        """Carries out one change; None when it updates a record that does not exist."""
+        deadline = self._caller.deadline()
+        if change.verb is Verb.CREATE:
+            return self._create(change, deadline)
+        return self._replace(change, deadline)
+
+    def _create(self, change: Change, deadline: Deadline) -> Document:
+        document = resolve(change, None, self._runtime)
+        assert document is not None
+        if not self._can.conditional_put and self._objects.head(change.id, deadline):
+            raise duplicate(change.id)
+        for number in itertools.count():
+            fault, deadline = self._try_to_put(document, ABSENT, deadline)
+            if fault is None:
+                return document
+            if fault.answer_lost:
+                return self._settle(document, fault, deadline, creating=True)
+            if self._objects.head(change.id, deadline):
+                raise duplicate(change.id) from fault
+            self._refused(number, change.id, fault)
+        raise AssertionError("the loop ends by itself")
+
+    def _replace(self, change: Change, deadline: Deadline) -> Document | None:
+        current = self._objects.held_copy(change.id) if self._can.conditional_put else None
+        current = current or self._objects.fetch_or_outline(change.id, deadline)
+        for number in itertools.count():
+            document, current = self._resolved(change, current, deadline)
+            if document is None:
+                return None
+            fault, deadline = self._try_to_put(document, Match(current.etag) if current else ABSENT, deadline)
+            if fault is None:
+                return document
+            if fault.answer_lost:
+                return self._settle(document, fault, deadline, creating=current is None)
+            found = self._objects.fetch_or_outline(change.id, deadline)
+            if found is None and current is None:
+                self._refused(number, change.id, fault)
+            elif number:  # the first refusal may only mean that the copy in memory was old
+                self._caller.pause(number)
+            current = found
+        raise AssertionError("the loop ends by itself")
+
+    def _resolved(
+        self, change: Change, current: Stored | None, deadline: Deadline
+    ) -> tuple[Document | None, Stored | None]:
+        """What `change` makes of `current`, which is looked at again before a version is called stale."""
+        try:
+            return resolve(change, current.document if current else None, self._runtime), current
+        except ConcurrencyError:
+            if current is None or current.certain:
+                raise
+        current = self._objects.fetch_or_outline(change.id, deadline)
+        return resolve(change, current.document if current else None, self._runtime), current
+
+    def _try_to_put(
+        self, document: Document, condition: Condition, deadline: Deadline
+    ) -> tuple[Fault | None, Deadline]:
+        """None, or the fault that calls for another look; and the deadline from here on: an upload in parts may have
+        taken long, and what follows it has an operation's time again.
+        """
+        body = codec.encode(document)
+        try:
+            self._put(document, body, condition, deadline)
+            fault = None
+        except Fault as failed:
+            if not failed.answer_lost and failed.kind not in (Kind.CONDITION, Kind.MISSING):
+                raise
+            fault = failed
+        return fault, self._caller.deadline() if self._is_large(body) else deadline
+
+    def _is_large(self, body: bytes) -> bool:
+        return len(body) >= self._settings.multipart_threshold
+
+    def _put(self, document: Document, body: bytes, condition: Condition, deadline: Deadline) -> None:
+        key = self._keys.record(document.id)
+        condition = condition if self._can.conditional_put else None
+        tags = self._tagger.tags(document) if self._can.tags else None
+        options = PutOptions(headers_of(document), tags, self._settings.storage_class)
+        self._caller.meter.moved(up=len(body))
+        if self._is_large(body):
+            etag = self._uploader.upload(key, body, options, condition)
+        else:
+            etag = self._caller.send(
+                "PutObject",
+                lambda store: store.put(key, body, options, condition),
+                deadline,
+                idempotent=not isinstance(condition, Absent),
+            )
+        if etag:
+            self._objects.cache.put(key, Held(body, etag, document.updated_at))
+
+    def _refused(self, number: int, id: str, fault: Fault) -> None:
+        """A write was refused because of a record that then was not there: deleted meanwhile, or never a record."""
+        if number + 1 < REFUSALS_MAX:
+            self._caller.pause(number)
+            return
+        raise DatabaseOperationError(
+            f"record {id!r} cannot be written: the store says that something of its key is there, but no record is "
+            f"({fault}); stores that keep keys as files cannot hold {id!r} beside ids that start with {id + '.json/'!r}",
+            id=id,
+        ) from fault
+
+    def _settle(self, document: Document, fault: Fault, deadline: Deadline, *, creating: bool) -> Document:
+        """After a lost answer: the document if it was written, or the error that says what is known."""
+        id = document.id
+        try:
+            now = self._objects.fetch_or_outline(id, deadline.for_a_look())
+        except (Fault, DataFormatError) as second:
+            raise unknown_outcome(id, f"it cannot be read either ({second})", fault) from fault
+        found = now.document if now else None
+        if found and found.revision == document.revision:
+            return document
+        if creating and found and document.born in {found.born, *found.replaces}:
+            return document  # written, and changed by somebody since
+        if creating and found and fault.kind is Kind.CONDITION:
+            raise duplicate(id) from fault
+        seen = f"version {found.revision} is there now" if found else "there is no such record now"
+        raise unknown_outcome(id, seen, fault) from fault
