@@ -83,14 +83,14 @@ class S3Bench:
         document: dict[str, Any] = json.loads(answer["Body"].read())
         return document
 
-    def keys(self) -> list[str]:
+    def paths(self) -> list[str]:
         """What lies below the prefix, without the prefix."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
         return sorted(line["Key"].removeprefix(self.prefix) for page in pages for line in page.get("Contents", []))
 
     def ids(self) -> list[str]:
         """Of the records that lie there, as their keys say."""
-        return [key.removesuffix(".json") for key in self.keys() if not key.startswith("_jobs/")]
+        return [key.removesuffix(".json") for key in self.paths() if not key.startswith("_jobs/")]
 
 
 def sent(seen: Seen) -> dict[str, int]:

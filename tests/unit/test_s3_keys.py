@@ -12,7 +12,7 @@ from dataknobs_data.s3.keys import KEY_BYTES_MAX, Keys, check_prefix, longest_se
 KEYS = Keys("records/")
 
 ODD = st.sampled_from(
-    ["/", ".", "..", "%", "\\", "_table", "_jobs", "\x00", "\n", "\x7f", "\x85", "\uffff", "%2E", "%"]
+    ["/", ".", "..", "%", "\\", "_table", "_jobs", "\x00", "\n", "\x7f", "\x85", "\uffff", "%2E", "%", ".json", ".js"]
 )
 IDS = st.lists(st.one_of(ODD, st.text(max_size=5)), min_size=1, max_size=6).map("".join).filter(bool)
 
@@ -44,6 +44,9 @@ IDS = st.lists(st.one_of(ODD, st.text(max_size=5)), min_size=1, max_size=6).map(
         ("a/_jobs", "a/%5Fjobs"),
         ("_tables", "_tables"),
         ("a.json", "a.json"),
+        ("a.json/b", "a%2Ejson/b"),
+        (".json/..json/x.json", "%2Ejson/.%2Ejson/x.json"),
+        ("a.JSON/b.jsonl/c", "a.JSON/b.jsonl/c"),
         ("\u00a0\u2028", "\u00a0\u2028"),
     ],
 )
@@ -83,6 +86,11 @@ def test_a_listing_by_id_prefix_covers_every_id_that_starts_with_it(id: str, len
         (".", "records/"),
         ("../y", "records/%2E%2E/y"),
         ("_users", "records/_users"),
+        ("a.json/b", "records/a%2Ejson/b"),
+        ("a.json", "records/a"),  # `a.json/b` is written `a%2Ejson/b`
+        ("a.js", "records/a"),
+        ("a.", "records/a"),
+        ("a.jsonl", "records/a.jsonl"),
     ],
 )
 def test_a_listing_asks_for_as_much_of_the_prefix_as_is_sure(id_prefix: str, listed: str) -> None:
@@ -94,6 +102,7 @@ def test_a_listing_asks_for_as_much_of_the_prefix_as_is_sure(id_prefix: str, lis
     [
         "records/x.txt",
         "records/x.json/",
+        "records/x.json/y.json",
         "records/x",
         "records/.json",
         "records/",
@@ -119,6 +128,12 @@ def test_a_listing_asks_for_as_much_of_the_prefix_as_is_sure(id_prefix: str, lis
 )
 def test_what_is_nobodys_key_is_a_strangers(key: str) -> None:
     assert KEYS.id(key) is None
+
+
+@given(IDS, IDS)
+def test_no_record_has_the_name_of_anothers_folder(one: str, other: str) -> None:
+    """On a file system the folder `x` and the record `x` would lose each other."""
+    assert not KEYS.record(other).startswith(KEYS.record(one) + "/")
 
 
 def test_nested_databases_are_visible_by_their_path_and_known_by_their_format_file() -> None:
