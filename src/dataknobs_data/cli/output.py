@@ -39,7 +39,7 @@ def say(message: str, style: str = "") -> None:
 
 def error(message: str) -> None:
     """What went wrong, on stderr."""
-    stderr.print(Text("error: ", "bold red") + Text(message), soft_wrap=True)
+    stderr.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
 
 
 def say_missing(ids: Sequence[str]) -> Exit:
