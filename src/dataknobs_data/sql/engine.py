@@ -14,6 +14,7 @@ from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.sql.reading import Reader, Snapshot
+from dataknobs_data.sql.scan import Scan
 from dataknobs_data.sql.site import Site
 from dataknobs_data.sql.tables import check_table, create_table, record_table
 from dataknobs_data.sql.writing import Writer
@@ -106,7 +107,7 @@ class RelationalEngine(Engine):
             return self._reader.get(connection, ids)
 
     def scan(self, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
-        return self._streamed(lambda snapshot: self._reader.scan(snapshot, query, on_damage))
+        return self._streamed(lambda snapshot: Scan(self._reader, snapshot, query, on_damage).documents())
 
     def list_ids(self, prefix: str) -> Iterator[str]:
         return self._streamed(lambda snapshot: self._reader.list_ids(snapshot, prefix))
@@ -122,7 +123,7 @@ class RelationalEngine(Engine):
 
     def count(self, query: Query) -> int:
         with self._snapshot() as snapshot:
-            return self._reader.count(snapshot, query)
+            return Scan(self._reader, snapshot, query).count()
 
     def exists(self, id: str) -> bool:
         return self.get_version(id) is not None

@@ -1,0 +1,173 @@
+"""One query over one table: SQL finds what it can tell, `matching` decides about the rest.
+
+in the order of ids    candidates are streamed; without a condition, limit and offset are SQL's too
+in another order,      only ids and sort keys are read, then the documents that are asked for; the order of mixed
+or from an offset on   types is `matching`'s own, so the sorting is done here
+counted                SQL counts what certainly matches, only what it cannot tell is read
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+
+from dataknobs_data.codec import restore
+from dataknobs_data.documents import Document
+from dataknobs_data.engine import ErrorSink, cut, run_query
+from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.matching import MISSING, compile_expression, order
+from dataknobs_data.query import Query
+from dataknobs_data.sql.conditions import conditions
+from dataknobs_data.sql.dialect import Test
+from dataknobs_data.sql.reading import WINDOW, Reader, Snapshot
+from dataknobs_data.sql.slots import slot_of
+from dataknobs_data.sql.tables import from_row
+from dataknobs_data.streaming import windows
+
+_SORT_WINDOW = 10_000
+"""Records that are sorted at once when only the first are asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """A record reduced to its id and what it is sorted by."""
+
+    id: str
+    values: Mapping[str, Any]
+
+    def value(self, name: str) -> Any:
+        """See `matching.Row`."""
+        return self.id if name == "id" else self.values[name]
+
+
+class Scan:
+    """A query within a snapshot. Damaged rows go to `on_damage`, or raise DataFormatError where it is None."""
+
+    def __init__(self, reader: Reader, snapshot: Snapshot, query: Query, on_damage: ErrorSink | None = None) -> None:
+        self._reader = reader
+        self._table = reader.table
+        self._dialect = reader.dialect
+        self._snapshot = snapshot
+        self._query = query
+        self._on_damage = on_damage
+        self._pair = conditions(query.expression, reader.table, reader.dialect)
+        self._matching = compile_expression(query.expression)
+        specs = query.sort_specs
+        self._descending = bool(specs) and specs[0].field == "id" and specs[0].descending
+        sorted_by = [] if specs and specs[0].field == "id" else [spec.field for spec in specs if spec.field != "id"]
+        self._slots = {name: slot_of(reader.table, name, reader.dialect) for name in sorted_by}
+
+    def documents(self) -> Iterator[Document]:
+        """What the query asks for, in its order."""
+        query = self._query
+        if query.limit_value == 0:
+            return iter(())
+        if None in self._slots.values():
+            return run_query(self._candidates(self._pair.may), query)
+        if self._slots or (query.expression and query.offset_value):
+            return self._by_keys()
+        if query.expression:
+            return cut(filter(self._matching, self._candidates(self._pair.may)), 0, query.limit_value)
+        return self._candidates(self._pair.may, query.limit_value, query.offset_value)
+
+    def count(self) -> int:
+        """How many documents that are."""
+        counts = sa.select(sa.func.count(), sa.func.count().filter(self._pair.must)).select_from(self._table)
+        possible, certain = self._snapshot.connection.execute(counts.where(self._pair.may)).one()
+        found = int(certain)
+        if possible > certain:
+            doubtful = self._candidates(sa.and_(self._pair.may, sa.not_(self._pair.must)))
+            found += sum(map(self._matching, doubtful))
+        beyond = max(found - self._query.offset_value, 0)
+        return beyond if self._query.limit_value is None else min(beyond, self._query.limit_value)
+
+    # ------------------------------------------------------------------ whole documents, by id
+    def _candidates(self, where: Test, limit: int | None = None, offset: int = 0) -> Iterator[Document]:
+        statement = sa.select(*self._table.c).where(where).order_by(self._by_id())
+        for row in self._snapshot.stream(statement.limit(limit).offset(offset or None)):
+            document = self._read(row)
+            if document is not None:
+                yield document
+
+    def _by_id(self) -> sa.ColumnElement[Any]:
+        return self._table.c.id.desc() if self._descending else self._table.c.id
+
+    def _read(self, row: sa.Row[Any]) -> Document | None:
+        try:
+            return from_row(row)
+        except DataFormatError as error:
+            self._damaged(error)
+            return None
+
+    def _damaged(self, error: DataFormatError) -> None:
+        if self._on_damage is None:
+            raise error
+        self._on_damage(error)
+
+    # ------------------------------------------------------------------ ids and sort keys first
+    def _by_keys(self) -> Iterator[Document]:
+        offset, limit = self._query.offset_value, self._query.limit_value
+        end = None if limit is None else offset + limit
+        keys = self._sorted(self._keys(), end) if self._slots else self._keys()
+        for window in windows((one.id for one in islice(keys, offset, end)), WINDOW):
+            rows = {row.id: row for row in self._snapshot.connection.execute(self._reader.select(window))}
+            for id in window:
+                document = self._read(rows[id])
+                if document is not None:
+                    yield document
+
+    def _sorted(self, keys: Iterable[Keys], end: int | None) -> Iterator[Keys]:
+        """The first `end` in order. Of more no more than a window is kept."""
+        if end is None:
+            return iter(order(keys, self._query.sort_specs))
+        first: list[Keys] = []
+        for window in windows(keys, max(end, _SORT_WINDOW)):
+            first = order([*first, *window], self._query.sort_specs)[:end]
+        return iter(first)
+
+    def _keys(self) -> Iterator[Keys]:
+        """The records that match, by id."""
+        for rows in windows(self._snapshot.stream(self._select_keys()), WINDOW):
+            doubtful = self._documents([row.id for row in rows if not row.sure])
+            for row in rows:
+                if row.sure:
+                    keys = self._keys_of(row)
+                    if keys is not None:
+                        yield keys
+                elif (document := doubtful[row.id]) is not None and self._matching(document):
+                    yield Keys(row.id, {name: document.value(name) for name in self._slots})
+
+    def _select_keys(self) -> sa.Select[Any]:
+        sound = self._dialect.sound(self._table)
+        sure = sa.case((sound, self._pair.must), else_=sa.false()).label("sure")
+        slots = [slot for slot in self._slots.values() if slot is not None]
+        parts = [sa.case((sound, part)) for slot in slots for part in (slot.fragment, slot.tag)]
+        return sa.select(self._table.c.id, sure, *parts).where(self._pair.may).order_by(self._by_id())
+
+    def _documents(self, ids: list[str]) -> dict[str, Document | None]:
+        if not ids:
+            return {}
+        return {row.id: self._read(row) for row in self._snapshot.connection.execute(self._reader.select(ids))}
+
+    def _keys_of(self, row: sa.Row[Any]) -> Keys | None:
+        parts: Sequence[Any] = row[2:]
+        try:
+            values = [self._sort_value(row.id, *part) for part in zip(parts[::2], parts[1::2], strict=True)]
+        except DataFormatError as error:
+            self._damaged(error)
+            return None
+        return Keys(row.id, dict(zip(self._slots, values, strict=True)))
+
+    def _sort_value(self, id: str, fragment: str | None, tag: str | None) -> Any:
+        if fragment is None:
+            return MISSING
+        value = self._dialect.read_fragment(fragment)
+        if tag is None or isinstance(value, (list, dict)):  # which have no order, whatever they were
+            return value
+        holder = {"value": value}
+        restore(holder, {"/value": tag}, id)
+        return holder["value"]
