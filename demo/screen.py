@@ -105,4 +105,4 @@ def _cost(usage: Usage | None) -> list[str]:
 
 
 def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"
+    return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds * 1000:,.1f} ms"

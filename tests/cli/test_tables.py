@@ -52,6 +52,14 @@ def test_nothing_in_a_record_reaches_the_terminal_as_a_command(cli: Cli, url: st
     assert "[bold]x[/bold]" in ended.out
 
 
+def test_json_in_a_terminal_is_escaped_and_still_the_same(cli: Cli, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cli("create", url, stdin=json.dumps({"id": "a", "evil": "\x9b2J\x7fü"}))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    ended = cli("search", url, "--json")
+    assert "\\u009b2J\\u007fü" in ended.out
+    assert ended.lines == [{"id": "a", "evil": "\x9b2J\x7fü"}]
+
+
 def test_a_table_shows_the_first_hundred_and_says_so(cli: Cli, url: str) -> None:
     cli("create", url, "-q", stdin="\n".join(f'{{"id": "{n:04}"}}' for n in range(101)))
     ended = cli("search", url, "--table")

@@ -64,7 +64,8 @@ def run(arguments: list[str]) -> int:
     except CommandLineError as error:
         code = _failed(Exit.USAGE, f"{_message_of(error)}; see {PROGRAM} --help", arguments)
     except KeyboardInterrupt:
-        code = _failed(Exit.INTERRUPTED, "interrupted", arguments)
+        output.say("interrupted")
+        code = Exit.INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it exits
         code = Exit.PIPE_CLOSED

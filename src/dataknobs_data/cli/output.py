@@ -5,6 +5,7 @@ Results go to stdout, everything else to stderr. Nothing that a record holds rea
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -22,6 +23,7 @@ from dataknobs_data.records import Record
 
 CELL_WIDTH_MAX = 36
 ID, METADATA = "id", "metadata."
+_CONTROLS = re.compile("[\x7f-\x9f]")
 
 stderr = Console(stderr=True, highlight=False)
 """The one console on stderr, so that a line and a progress bar there know of each other."""
@@ -34,12 +36,12 @@ def for_people(json: bool, table: bool) -> bool:
 
 def say(message: str, style: str = "") -> None:
     """One line on stderr."""
-    stderr.print(Text(message, style), soft_wrap=True)
+    stderr.print(Text(_escaped(message, keep="\n"), style), soft_wrap=True)
 
 
 def error(message: str) -> None:
     """What went wrong, on stderr."""
-    stderr.print(Text.assemble(("error: ", "bold red"), message), soft_wrap=True)
+    stderr.print(Text.assemble(("error: ", "bold red"), _escaped(message, keep="\n")), soft_wrap=True)
 
 
 def say_missing(ids: Sequence[str]) -> Exit:
@@ -52,7 +54,8 @@ def say_missing(ids: Sequence[str]) -> Exit:
 def print_lines(records: Sequence[Record], *, metadata: bool) -> int:
     """Writes records as JSON lines; how many."""
     for record in records:
-        sys.stdout.buffer.write(to_line(record, metadata=metadata))
+        line = to_line(record, metadata=metadata)
+        sys.stdout.buffer.write(_for_terminals(line) if sys.stdout.isatty() else line)
     sys.stdout.buffer.flush()
     return len(records)
 
@@ -133,6 +136,11 @@ def _cell(value: Any) -> Text:
     return Text(_escaped(text))
 
 
-def _escaped(text: str) -> str:
+def _escaped(text: str, keep: str = "") -> str:
     """`text` with whatever a terminal could take for a command, or a line's end, spelled out."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    return text if text.isprintable() else "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def _for_terminals(line: bytes) -> bytes:
+    """The same JSON with the control characters that JSON leaves as they are written as escapes."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()

@@ -33,5 +33,5 @@ def expand_ids(ids: Sequence[str]) -> list[str]:
     """The ids, with `-` replaced by those on stdin, one a line."""
     given: list[str] = []
     for id in ids:
-        given += [line.rstrip("\n") for line in sys.stdin if line.strip()] if id == "-" else [id]
+        given += [line.rstrip("\r\n") for line in sys.stdin if line.strip()] if id == "-" else [id]
     return given

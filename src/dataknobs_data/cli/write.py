@@ -53,11 +53,15 @@ def create(
     """Store records from JSON lines; print their ids."""
     with open_target(database, config) as db, open_source(file) as lines, progress(file, quiet) as show:
         load = Load(db, on_conflict, id_field)
-        for window in windows(enumerate(lines, 1), BATCH):
-            ids = load.write(window)
-            if not quiet:
-                _print_ids(ids, json)
-            show(load, sum(len(line) for _, line in window))
+        try:
+            for window in windows(enumerate(lines, 1), BATCH):
+                ids = load.write(window)
+                if not quiet:
+                    _print_ids(ids, json)
+                show(load, sum(len(line) for _, line in window))
+        except KeyboardInterrupt:
+            output.say(f"stopped: {load.summary()}, and perhaps part of the batch that was under way")
+            raise
     if load.failed or load.skipped or sys.stderr.isatty():
         output.say(load.summary())
     return Exit.PARTLY if load.failed else Exit.OK
