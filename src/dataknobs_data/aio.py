@@ -8,7 +8,17 @@ measurement is in docs/decisions. A task that is cancelled stops waiting; the re
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
+import threading
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from types import TracebackType
@@ -158,12 +168,13 @@ class AsyncDatabase:
     ) -> AsyncGenerator[Record]:
         """See SyncDatabase.stream_read."""
         source = await self._run(self.sync.stream_windows, query, config)
+        pull = _Pull(source)
         try:
-            async for window in self._pulled(source):
+            async for window in self._pulled(pull):
                 for record in window:
                     yield record
         finally:
-            await self._run(source.close)
+            await self._run(pull.close)
 
     async def stream_write(
         self, records: Iterable[Record] | AsyncIterable[Record], config: StreamConfig | None = None
@@ -183,6 +194,23 @@ class AsyncDatabase:
     async def _pulled(self, items: Iterator[T]) -> AsyncIterator[T]:
         while (item := await self._run(next, items, None)) is not None:
             yield item
+
+
+class _Pull(Iterator[T]):
+    """A generator that may be closed while another thread is in it: closing waits until it has yielded."""
+
+    def __init__(self, source: Generator[T]) -> None:
+        self._source = source
+        self._turn = threading.Lock()
+
+    def __next__(self) -> T:
+        with self._turn:
+            return next(self._source)
+
+    def close(self) -> None:
+        """Closes the generator."""
+        with self._turn:
+            self._source.close()
 
 
 async def _async_windows(records: AsyncIterable[T], size: int) -> AsyncIterator[list[T]]:

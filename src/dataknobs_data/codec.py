@@ -84,6 +84,8 @@ def from_tree(tree: dict[str, Any], *, id: str, birth: str, modified: str) -> Do
     metadata = tree.get("metadata") or {}
     if not isinstance(data, dict) or not isinstance(metadata, dict):
         raise DataFormatError(f"record {id!r}: not a record document: it has no 'data' object", id=id)
+    if "" in data:
+        raise DataFormatError(f"record {id!r}: damaged document: a field has no name", id=id)
     return Document(
         id=id,
         data=data,
@@ -136,7 +138,8 @@ def _field_extras(tree: Mapping[str, Any], id: str) -> dict[str, Any]:
 def _is_field_extra(extra: Any) -> bool:
     return (
         isinstance(extra, dict)
-        and extra.get("type", FieldType.STRING) in FieldType._value2member_map_
+        and isinstance(kind := extra.get("type", FieldType.STRING), str)
+        and kind in FieldType._value2member_map_
         and isinstance(extra.get("metadata", {}), dict)
     )
 

@@ -42,8 +42,16 @@ def loads(body: bytes | memoryview) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         if b"NaN" in bytes(body) or b"Infinity" in bytes(body):
-            return json.loads(bytes(body))  # other writers leave these in their JSON, as Python's json module does
+            return _loads_leniently(bytes(body))
         raise
+
+
+def _loads_leniently(body: bytes) -> Any:
+    """Other writers leave NaN and Infinity in their JSON, as Python's json module does."""
+    try:
+        return json.loads(body)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 # ---------------------------------------------------------------------------------------------- values out

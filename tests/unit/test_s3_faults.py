@@ -6,6 +6,7 @@ from types import ModuleType
 
 import pytest
 from botocore import exceptions as boto_errors
+from botocore.parsers import ResponseParserError
 from obstore import exceptions as obstore_errors
 
 from dataknobs_data.exceptions import (
@@ -33,7 +34,7 @@ PLACE = Place("my-bucket", "http://store:9000")
     [
         (404, "NoSuchKey", Kind.MISSING),
         (404, "NoSuchBucket", Kind.NO_BUCKET),
-        (404, None, Kind.MISSING),
+        (404, None, Kind.SERVER),
         (403, "AccessDenied", Kind.DENIED),
         (403, None, Kind.DENIED),
         (403, "InvalidObjectState", Kind.ARCHIVED),
@@ -46,7 +47,10 @@ PLACE = Place("my-bucket", "http://store:9000")
         (409, None, Kind.CONDITION),
         (400, "RequestTimeout", Kind.NETWORK),
         (503, "SlowDown", Kind.THROTTLED),
-        (503, None, Kind.THROTTLED),
+        (503, None, Kind.SERVER),
+        (503, "ServiceUnavailable", Kind.THROTTLED),
+        (301, "PermanentRedirect", Kind.REGION),
+        (400, "AuthorizationHeaderMalformed", Kind.REGION),
         (429, None, Kind.THROTTLED),
         (500, "InternalError", Kind.SERVER),
         (502, None, Kind.SERVER),
@@ -65,7 +69,8 @@ def test_what_an_answer_means(status: int | None, code: str | None, kind: Kind) 
 def test_an_obstore_error_is_read_from_its_message() -> None:
     fault = fault_of(
         "Generic S3 error: Error performing PUT http://store/b/k in 1.2ms - Server returned non-2xx status code: 503 "
-        "Service Unavailable: <Error><Code>SlowDown</Code><Message>Please reduce your rate</Message></Error>"
+        "Service Unavailable: <Error><Code>SlowDown</Code><Message>Please reduce your rate</Message></Error>",
+        "k.json",
     )
     assert (fault.kind, fault.status, fault.code) == (Kind.THROTTLED, 503, "SlowDown")
     assert str(fault) == "the store asks to slow down (HTTP 503, SlowDown, Please reduce your rate)"
@@ -73,9 +78,23 @@ def test_an_obstore_error_is_read_from_its_message() -> None:
 
 def test_obstore_errors_without_an_answer() -> None:
     refused = "Generic S3 error: Error performing PUT http://x in 1ms - HTTP error: ... HttpError { kind: Connect, ..."
-    assert fault_of(refused).kind is Kind.UNREACHABLE
-    assert fault_of("Generic S3 error: ... HTTP error: error sending request\n\nDebug source: …").kind is Kind.NETWORK
-    assert "\n" not in str(fault_of("first line\nDebug source: everything"))
+    assert fault_of(refused, "k.json").kind is Kind.UNREACHABLE
+    broken = "Generic S3 error: ... HTTP error: error sending request\n\nDebug source: …"
+    assert fault_of(broken, "k.json").kind is Kind.NETWORK
+    moved = (
+        "Generic S3 error: Received redirect without LOCATION, this normally indicates an incorrectly configured region"
+    )
+    assert fault_of(moved, "k.json").kind is Kind.REGION
+    assert "\n" not in str(fault_of("first line\nDebug source: everything", "k.json"))
+
+
+def test_an_id_cannot_speak_for_the_store() -> None:
+    key = "records/status code: 404 <Code>NoSuchKey</Code>.json"
+    message = (
+        f"Object at location {key} not found: Error performing GET http://x - Server returned non-2xx status code: "
+    )
+    fault = fault_of(message + "403 Forbidden: <Error><Code>AccessDenied</Code></Error>", key)
+    assert (fault.kind, fault.status, fault.code) == (Kind.DENIED, 403, "AccessDenied")
 
 
 def boto_fault(error: Exception) -> Fault:
@@ -93,8 +112,10 @@ def client_error(status: int, code: str) -> boto_errors.ClientError:
     ("error", "kind"),
     [
         (client_error(403, "InvalidObjectState"), Kind.ARCHIVED),
-        (client_error(404, "404"), Kind.MISSING),
-        (client_error(503, "503"), Kind.THROTTLED),
+        (client_error(404, "404"), Kind.SERVER),
+        (client_error(503, "503"), Kind.SERVER),
+        (KeyError("ETag"), Kind.SERVER),
+        (ResponseParserError("no XML"), Kind.SERVER),
         (boto_errors.EndpointConnectionError(endpoint_url="http://x"), Kind.UNREACHABLE),
         (boto_errors.ConnectTimeoutError(endpoint_url="http://x"), Kind.UNREACHABLE),
         (boto_errors.ReadTimeoutError(endpoint_url="http://x"), Kind.NETWORK),
@@ -133,6 +154,7 @@ PUBLIC = {
     Kind.CONDITION: DatabaseOperationError,
     Kind.DENIED: DatabaseConnectionError,
     Kind.CREDENTIALS: DatabaseConnectionError,
+    Kind.REGION: ConfigurationError,
     Kind.ARCHIVED: RecordArchivedError,
     Kind.UNSUPPORTED: IncompatibleStoreError,
     Kind.REFUSED: DatabaseOperationError,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 
-from dataknobs_data.s3.fanout import FanOut
-from dataknobs_data.s3.multipart import OBJECT_BYTES_MAX, PARTS_MAX, part_bytes, upload
-from dataknobs_data.s3.settings import MIB
+from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.multipart import OBJECT_BYTES_MAX, PARTS_MAX, Uploader, part_bytes
+from dataknobs_data.s3.settings import MIB, S3Settings
 from dataknobs_data.s3.store import ABSENT, Condition, Fault, Kind, PutOptions
 from tests.unit.s3_fakes import FakeWorld, caller
 
@@ -72,16 +72,15 @@ class PartStore:
         self._note("abort")
 
 
-@pytest.fixture
-def pool(small_parts: None) -> Iterator[FanOut]:
-    made = FanOut(4, "test-parts")
-    yield made
-    made.close()
-
-
-def send(store: PartStore, pool: FanOut, body: bytes = b"abcdefghij") -> str:
+def send(store: PartStore, body: bytes = b"abcdefghij") -> str:
     options = PutOptions({"born": "b"}, {"id": "x"}, "GLACIER")
-    return upload(caller(store, FakeWorld()), pool, "key", body, options, ABSENT, 4)
+    world = FakeWorld()
+    settings = S3Settings(bucket="bucket", multipart_chunksize=4)
+    uploader = Uploader(caller(store, world), Keys(""), settings, world.runtime, guarded=False)
+    try:
+        return uploader.upload("key", body, options, ABSENT)
+    finally:
+        uploader.close()
 
 
 @pytest.fixture
@@ -90,9 +89,10 @@ def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("dataknobs_data.s3.multipart.MIB", 1)
 
 
-def test_parts_are_sent_once_and_completed_in_order_under_the_condition(pool: FanOut) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_parts_are_sent_once_and_completed_in_order_under_the_condition() -> None:
     store = PartStore()
-    assert send(store, pool) == '"whole"'
+    assert send(store) == '"whole"'
     assert store.parts == {1: b"abcd", 2: b"efgh", 3: b"ij"}
     assert store.completed == (['"etag-1"', '"etag-2"', '"etag-3"'], ABSENT)
     assert store.options == PutOptions({"born": "b"}, {"id": "x"}, "GLACIER")
@@ -100,49 +100,55 @@ def test_parts_are_sent_once_and_completed_in_order_under_the_condition(pool: Fa
 
 
 @pytest.mark.parametrize("operation", ["part 2", "complete"])
-def test_what_fails_is_thrown_away_and_its_fault_raised(pool: FanOut, operation: str) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_what_fails_is_thrown_away_and_its_fault_raised(operation: str) -> None:
     store = PartStore({operation: lambda: Fault(Kind.DENIED, "injected")})
     with pytest.raises(Fault, match="injected"):
-        send(store, pool)
+        send(store)
     assert store.log[-1] == "abort"
     assert store.log.count("abort") == 1
 
 
-def test_the_fault_of_an_abort_does_not_hide_the_reason(pool: FanOut) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_the_fault_of_an_abort_does_not_hide_the_reason() -> None:
     store = PartStore({
         "part 1": lambda: Fault(Kind.DENIED, "the reason"),
         "abort": lambda: Fault(Kind.DENIED, "abort too"),
     })  # fmt: skip
     with pytest.raises(Fault, match="the reason"):
-        send(store, pool)
+        send(store)
 
 
-def test_nothing_is_thrown_away_where_nothing_was_begun(pool: FanOut) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_nothing_is_thrown_away_where_nothing_was_begun() -> None:
     store = PartStore({"create": lambda: Fault(Kind.DENIED, "injected")})
     with pytest.raises(Fault):
-        send(store, pool)
+        send(store)
     assert store.log == ["create"]
 
 
-def test_a_part_that_fails_in_passing_is_sent_again(pool: FanOut) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_a_part_that_fails_in_passing_is_sent_again() -> None:
     faults = iter([Fault(Kind.SERVER, "once")])
     store = PartStore({"part 2": lambda: next(faults, None)})
-    assert send(store, pool) == '"whole"'
+    assert send(store) == '"whole"'
     assert store.log.count("part 2") == 2
 
 
-def test_a_completion_whose_answer_was_lost_means_look_again(pool: FanOut) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_a_completion_whose_answer_was_lost_means_look_again() -> None:
     """The retry finds no such upload: either it was completed, or somebody aborted it."""
     faults = iter([Fault(Kind.NETWORK, "lost"), Fault(Kind.MISSING, "", status=404, code="NoSuchUpload")])
     store = PartStore({"complete": lambda: next(faults, None)})
     with pytest.raises(Fault) as caught:
-        send(store, pool)
+        send(store)
     assert caught.value.kind is Kind.CONDITION
     assert caught.value.answer_lost
 
 
-def test_an_upload_that_somebody_aborted_is_no_condition(pool: FanOut) -> None:
+@pytest.mark.usefixtures("small_parts")
+def test_an_upload_that_somebody_aborted_is_no_condition() -> None:
     store = PartStore({"complete": lambda: Fault(Kind.MISSING, "", status=404, code="NoSuchUpload")})
     with pytest.raises(Fault) as caught:
-        send(store, pool)
+        send(store)
     assert caught.value.kind is Kind.MISSING

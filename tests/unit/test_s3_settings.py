@@ -41,7 +41,7 @@ def test_without_a_bucket_the_message_is_the_familiar_one(config: dict[str, Any]
     ],
 )  # fmt: skip
 def test_other_spellings_of_a_setting(spelling: str, name: str) -> None:
-    pair = {"access_key_id": "k", "secret_access_key": "s"} if "key" in name else {}
+    pair = {"access_key_id": "k", "secret_access_key": "s"} if "key" in name or "token" in name else {}
     pair.pop(name, None)
     assert getattr(s3_settings({"bucket": "b", spelling: "value", **pair}), name) == "value"
     with pytest.raises(ConfigurationError, match=f"sets '{name}' a second time; keep one spelling"):

@@ -43,11 +43,11 @@ def test_create_is_one_put_with_tags_and_condition_in_its_headers(bench: S3Bench
         assert request.headers["x-amz-meta-revision"] == db.get_version(id)
 
 
-def test_a_duplicate_is_one_put(bench: S3Bench, db: S3Database) -> None:
+def test_a_duplicate_is_one_put_and_a_look(bench: S3Bench, db: S3Database) -> None:
     db.create(Record({}, id="x"))
     with bench.proxy.watch() as seen, pytest.raises(ValueError, match="exists already"):
         db.create(Record({}, id="x"))
-    assert sent(seen) == {PUT: 1}
+    assert sent(seen) == {PUT: 1, HEAD: 1}
 
 
 def test_read_is_one_get_and_of_a_held_copy_only_a_question(bench: S3Bench, db: S3Database) -> None:
@@ -181,11 +181,13 @@ def test_tags_are_read_by_one_request_more_than_the_record(bench: S3Bench, db: S
 
 @pytest.mark.parametrize(("size", "parts"), [(5 * MIB, 2), (12 * MIB, 3)])
 def test_a_large_record_is_its_parts_and_two(bench: S3Bench, db: S3Database, size: int, parts: int) -> None:
+    """And three for the lock under which it is completed, on stores that are not AWS."""
     with bench.proxy.watch() as seen:
         db.create(Record({"data": "x" * size}, {"team": "blue"}, id="large"))
-    assert sent(seen) == {"CreateMultipartUpload": 1, "UploadPart": parts, "CompleteMultipartUpload": 1}
+    lock = {PUT: 1, HEAD: 1, DELETE: 1}
+    assert sent(seen) == {"CreateMultipartUpload": 1, "UploadPart": parts, "CompleteMultipartUpload": 1, **lock}
     assert "team=blue" in seen.requests[0].headers["x-amz-tagging"]
-    assert seen.requests[-1].headers["if-none-match"] == "*"
+    assert seen.requests[-2].headers["if-none-match"] == "*"
     with bench.proxy.watch() as seen:
         assert db.read("large")
     assert sent(seen) == {GET: 1}

@@ -2,9 +2,10 @@
 
 Every write carries a condition (the ETag it was derived from, or absence), so two writers cannot undo each other unseen. A
 condition that fails (404, 409, 412) means: look again. A write whose answer was lost is recognized by its revision or
-birth when the object is looked at; what even that cannot tell is said with OutcomeUnknownError, never guessed. So a
-creation is not sent again after a lost answer: somebody may have read and deleted the record meanwhile, and it would come
-back.
+birth when the object is looked at; what even that cannot tell is said with OutcomeUnknownError, never guessed.
+
+One allowance: a creation whose answer was lost is sent again. If somebody read and deleted the record in between, it comes
+back (docs/decisions/0004).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects, Stored
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.settings import S3Settings
-from dataknobs_data.s3.store import ABSENT, Absent, Condition, Fault, Kind, Match, PutOptions
+from dataknobs_data.s3.store import ABSENT, Condition, Fault, Kind, Match, PutOptions
 from dataknobs_data.s3.tags import Tagger
 
 REFUSALS_MAX = 5
@@ -140,12 +141,7 @@ class Changer:
         if self._is_large(body):
             etag = self._uploader.upload(key, body, options, condition)
         else:
-            etag = self._caller.send(
-                "PutObject",
-                lambda store: store.put(key, body, options, condition),
-                deadline,
-                idempotent=not isinstance(condition, Absent),
-            )
+            etag = self._caller.send("PutObject", lambda store: store.put(key, body, options, condition), deadline)
         if etag:
             self._objects.cache.put(key, Held(body, etag, document.updated_at))
 

@@ -144,7 +144,7 @@ def _check_endpoint(url: str) -> None:
         usable = False
     if not usable:
         raise ConfigurationError(
-            f"s3 backend: endpoint_url {url!r} is no address; it looks like https://host or http://host:port",
+            f"s3 backend: endpoint_url {url!r} must start with http:// or https:// and name a host",
             key="endpoint_url",
         )
     if parts.username or parts.password:

@@ -81,6 +81,7 @@ class Blob:
     etag: str
     metadata: Mapping[str, str]
     modified: datetime
+    version_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,9 @@ class BotoStore:
                     return None
                 raise
             body = answer["Body"].read()
-            return Blob(body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]))
+            return Blob(
+                body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]), answer.get("VersionId")
+            )
 
     def head(self, key: str) -> Head:
         with _faults(bare_404=Kind.MISSING):

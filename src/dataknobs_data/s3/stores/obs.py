@@ -73,7 +73,7 @@ class ObstoreStore(BotoStore):
             body = memoryview(answer.bytes())
         meta = answer.meta
         metadata = {name.lower(): value for name, value in answer.attributes.items()}
-        return Blob(body, meta["e_tag"] or "", metadata, meta["last_modified"])
+        return Blob(body, meta["e_tag"] or "", metadata, meta["last_modified"], meta["version"])
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
         attributes = {"Content-Type": "application/json", **options.metadata}
