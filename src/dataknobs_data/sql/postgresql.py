@@ -87,10 +87,11 @@ class PostgreSQL(Dialect):
         return orjson.loads(fragment)
 
     def sound(self, table: sa.Table) -> Test:
-        columns = (table.c.data, table.c.metadata)
+        objects, tags = (table.c.data, table.c.metadata), table.c.types
         return sa.and_(
-            *(sa.func.json_typeof(column) == "object" for column in columns),
-            *(sa.func.strpos(sa.cast(column, sa.Text), NUL_ESCAPE) == 0 for column in columns),
+            *(sa.func.json_typeof(column) == "object" for column in objects),
+            *(_is_free_of_nul(column) for column in objects),
+            sa.or_(tags.is_(None), _is_free_of_nul(tags)),
         )
 
     # ------------------------------------------------------------------ comparing
@@ -123,6 +124,10 @@ class PostgreSQL(Dialect):
     def wait_for_turn(self, connection: sa.Connection) -> None:
         # CREATE TABLE IF NOT EXISTS fails on the system catalog's unique indexes when two run at once.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLE_CREATION_LOCK)))
+
+
+def _is_free_of_nul(column: Sql) -> Test:
+    return sa.func.strpos(sa.cast(column, sa.Text), NUL_ESCAPE) == 0
 
 
 def _value(holder: Sql, keys: Sequence[str]) -> Sql:
