@@ -133,7 +133,7 @@ def _is_plain(path: str) -> bool:
 
 def _escape_folders(path: str) -> str:
     """The segments before the last. None of them is ever called like a record, because in a store on a file system a folder
-    and a record of one name lose each other (docs/decisions/0004)."""
+    and a record of one name lose each other (docs/decisions/0005)."""
     folders = map(_escape_segment, path.split("/"))
     return "/".join(
         name.removesuffix(_SUFFIX) + _ESCAPED_SUFFIX if name.endswith(_SUFFIX) else name for name in folders
