@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, contextmanager
+from itertools import chain
 
 import orjson
 import psycopg
 
-from dataknobs_data import ConcurrencyError, Query, Record
+from dataknobs_data import ConcurrencyError, Query, Record, SyncDatabase
 from dataknobs_data.backends.postgres import PostgresDatabase
 from dataknobs_data.backends.s3 import S3Database
 from dataknobs_data.embedded import PostgresServer, SeaweedServer
@@ -133,7 +134,8 @@ def archive_january(screen: Screen, source: PostgresDatabase, archive: S3Databas
     """One month from PostgreSQL into the bucket; how many records that were."""
     with screen.step("Archive January, one object a flight", archive):
         rows = source.count(january())
-        ids = archive.batch_create(screen.progress(source.stream_read(january()), total=rows))
+        with streamed(source, january()) as found:
+            ids = archive.batch_create(screen.progress(found, total=rows))
         screen.say(f"{rows:,} rows found by PostgreSQL, {len(ids):,} records written")
         stored = archive.count()
         screen.say(f"{stored:,} records counted in the bucket")
@@ -195,11 +197,19 @@ def delete_last_day(screen: Screen, archive: S3Database) -> int:
 def compare(screen: Screen, source: PostgresDatabase, reader: S3Database, expected: int) -> None:
     """Every record in the bucket against its row in PostgreSQL, field by field."""
     with screen.step("Compare every record with its row", reader):
-        rows = (row for row in source.stream_read(january()) if not str(row.id).startswith(LAST_DAY))
-        pairs = zip(rows, reader.stream_read(), strict=True)
-        compared = sum(same(row, record) for row, record in screen.progress(pairs, total=expected))
+        with streamed(source, january()) as found, streamed(reader, Query()) as records:
+            rows = (row for row in found if not str(row.id).startswith(LAST_DAY))
+            pairs = screen.progress(zip(rows, records, strict=True), total=expected)
+            compared = sum(same(row, record) for row, record in pairs)
         screen.say(f"{compared:,} records are equal to their rows in every field")
     agree("records compared", compared, expected)
+
+
+@contextmanager
+def streamed(db: SyncDatabase, query: Query) -> Iterator[Iterator[Record]]:
+    """What `query` finds, record by record; the stream ends with the block, also when that fails."""
+    with closing(db.stream_windows(query)) as windows:
+        yield chain.from_iterable(windows)
 
 
 # ---------------------------------------------------------------------------------------------- checks
