@@ -30,6 +30,17 @@ def test_every_other_spelling_of_an_s3_setting_is_explained() -> None:
         assert f"`{alias}` for `{name}`" in page
 
 
+def test_the_map_names_every_module_and_every_suite() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    named = set(re.findall(r"`([\w/]+(?:\.py|/))`", text))
+    package, suites = ROOT / "src/dataknobs_data", ROOT / "tests"
+    modules = {path.name for path in package.glob("[!_]*.py")} | {
+        f"{path.parent.name}/" for path in package.glob("*/__init__.py")
+    }
+    folders = {f"{path.parent.name}/" for path in suites.glob("*/test_*.py")}
+    assert (modules | folders) - named == set()
+
+
 def test_prices_are_those_of_the_table() -> None:
     prices = default_prices().per_request
     for page in ("README.md", "docs/requirement.md", "docs/s3.md"):
