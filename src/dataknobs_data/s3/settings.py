@@ -84,10 +84,11 @@ class S3Settings:
 
 def s3_settings(config: Mapping[str, Any]) -> S3Settings:
     """Checked settings from a plain mapping. Raises ConfigurationError naming the key."""
-    if not config.get("bucket"):
+    meant = ("endpoint_url", "prefix")  # for which empty text says something
+    given = {key: value for key, value in config.items() if value is not None and (value != "" or key in meant)}
+    settings = read_settings(S3Settings, "s3", {"bucket": "", **given}, ALIASES)
+    if not settings.bucket:
         raise ConfigurationError("S3 backend requires 'bucket': bucket name is required", key="bucket")
-    given = {key: value for key, value in config.items() if value != "" or key in ("endpoint_url", "prefix")}
-    settings = read_settings(S3Settings, "s3", given, ALIASES)
     _check_numbers(settings)
     _check_choices(settings)
     return replace(settings, prefix=check_prefix(settings.prefix))
