@@ -78,14 +78,16 @@ class Caller:
         answer_lost = False
         for attempt in range(self._settings.max_retries + 1):
             self._wait_for_calm(last_start if last_retry is None else last_retry)
-            self._take_turn(operation, last_start)
-            if last_retry is None:  # waiting for a turn takes nothing from the request's own time
-                last_retry = min(clock() + self._settings.timeout / 2, last_start)
             try:
+                self._take_turn(operation, last_start)
+                if last_retry is None:  # waiting for a turn takes nothing from the request's own time
+                    last_retry = min(clock() + self._settings.timeout / 2, last_start)
                 return self._attempt(operation, request)
             except Fault as fault:
                 answer_lost = answer_lost or fault.kind in AMBIGUOUS
                 fault.answer_lost = answer_lost
+                if last_retry is None:
+                    raise
                 pause = self._backoff_seconds(attempt)
                 if fault.kind is Kind.THROTTLED:
                     self._not_before = max(self._not_before, clock() + pause)
@@ -97,9 +99,11 @@ class Caller:
         raise AssertionError("the last attempt returns or raises")
 
     def _take_turn(self, operation: str, last_start: float) -> None:
+        if self._not_before > last_start:
+            raise Fault(Kind.THROTTLED, f"{operation} was not sent")
         left = last_start - self._runtime.monotonic()
         if left < 0 or not self._in_flight.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
-            raise Fault(Kind.LATE, operation)
+            raise Fault(Kind.LATE, f"{operation} was not sent")
 
     def _attempt(self, operation: str, request: Callable[[ObjectStore], T]) -> T:
         try:

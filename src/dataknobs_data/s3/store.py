@@ -29,7 +29,7 @@ class Kind(Enum):
     SERVER = "the store failed"
     NETWORK = "the connection broke, or no answer came in time"
     UNREACHABLE = "no connection could be made"
-    LATE = "it was not sent, because the operation's deadline is over"
+    LATE = "the operation's deadline is over"
 
 
 RETRYABLE = frozenset({Kind.THROTTLED, Kind.SERVER, Kind.NETWORK, Kind.UNREACHABLE})
