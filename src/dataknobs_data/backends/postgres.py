@@ -34,7 +34,7 @@ class PostgresSettings:
     password           default: PGPASSWORD, else from ~/.pgpass
     sslmode            disable, allow, prefer (default), require, verify-ca or verify-full
     connection_string  instead of all the above: postgresql://user:password@host:port/database, or libpq's key=value form
-    connect_timeout    seconds to wait for a connection; 0: forever
+    connect_timeout    seconds to wait for a new connection, or for one that is busy; 0: forever
     pool_size          connections that are kept; as many again are opened when they are all busy
     schema, table      created where there are none
     """
@@ -70,7 +70,10 @@ class PostgresDatabase(SyncDatabase):
             "connect_timeout": settings.connect_timeout,
             **(parse_conninfo(text) if text else _conninfo(settings)),
         }
-        return RelationalEngine(PostgreSQLSite(conninfo, settings.table, settings.schema, settings.pool_size), runtime)
+        site = PostgreSQLSite(
+            conninfo, settings.table, settings.schema, settings.pool_size, settings.connect_timeout or None
+        )
+        return RelationalEngine(site, runtime)
 
 
 class AsyncPostgresDatabase(AsyncDatabase):

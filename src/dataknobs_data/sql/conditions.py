@@ -36,15 +36,16 @@ def conditions(expression: Expression | None, table: Table, dialect: Dialect) ->
     if fold(expression, _weight, lambda logic, weights: sum(weights)) > _WEIGHT_MAX:
         return UNKNOWN
     within = _Conditions(table, dialect)
-    parts = conjuncts(expression)
-    on_id = [part for part in parts if isinstance(part, Filter) and part.field == "id"]
-    others = [part for part in parts if part not in on_id]
-    pair = reduce(operator.and_, map(within.of_leaf, on_id), ALWAYS)
-    if not others:
-        return pair
-    looking = reduce(operator.and_, map(within.of, others))
+    by_id, others = ALWAYS, ALWAYS
+    for part in conjuncts(expression):
+        if isinstance(part, Filter) and part.field == "id":
+            by_id &= within.of_leaf(part)
+        else:
+            others &= within.of(part)
+    if others is ALWAYS:
+        return by_id
     sound = dialect.sound(table)
-    return pair & Pair(case((sound, looking.must), else_=false()), case((sound, looking.may), else_=true()))
+    return by_id & Pair(case((sound, others.must), else_=false()), case((sound, others.may), else_=true()))
 
 
 def _weight(leaf: Filter) -> int:

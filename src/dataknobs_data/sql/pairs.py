@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import and_, false, not_, or_, true
+from sqlalchemy import False_, True_, and_, false, not_, or_, true
 
 from dataknobs_data.sql.dialect import Test
 
@@ -27,10 +27,10 @@ class Pair:
         return cls(test, test)
 
     def __and__(self, other: Pair) -> Pair:
-        return Pair(and_(self.must, other.must), and_(self.may, other.may))
+        return Pair(_both(self.must, other.must), _both(self.may, other.may))
 
     def __or__(self, other: Pair) -> Pair:
-        return Pair(or_(self.must, other.must), or_(self.may, other.may))
+        return Pair(_either(self.must, other.must), _either(self.may, other.may))
 
     def __invert__(self) -> Pair:
         return Pair(not_(self.may), not_(self.must))
@@ -44,3 +44,15 @@ NEVER = Pair.exact(false())
 
 UNKNOWN = Pair(false(), true())
 """SQL cannot tell."""
+
+
+def _both(one: Test, other: Test) -> Test:
+    if isinstance(one, True_) or isinstance(other, False_):
+        return other
+    return one if isinstance(one, False_) or isinstance(other, True_) else and_(one, other)
+
+
+def _either(one: Test, other: Test) -> Test:
+    if isinstance(one, False_) or isinstance(other, True_):
+        return other
+    return one if isinstance(one, True_) or isinstance(other, False_) else or_(one, other)

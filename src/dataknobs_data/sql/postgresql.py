@@ -156,11 +156,14 @@ class PostgreSQLSite(Site):
 
     dialect = PostgreSQL()
 
-    def __init__(self, conninfo: Mapping[str, Any], table: str, schema: str, pool_size: int) -> None:
+    def __init__(
+        self, conninfo: Mapping[str, Any], table: str, schema: str, pool_size: int, pool_timeout_seconds: float | None
+    ) -> None:
         self.table = table
         self.schema = schema
         self.pool_size = pool_size
         self._conninfo = conninfo
+        self._pool_timeout_seconds = pool_timeout_seconds
 
     @property
     def place(self) -> str:
@@ -176,6 +179,7 @@ class PostgreSQLSite(Site):
             creator=lambda: psycopg.connect(**self._conninfo),
             pool_size=self.pool_size,
             max_overflow=self.pool_size,
+            pool_timeout=self._pool_timeout_seconds,
             pool_pre_ping=True,  # the server may have been restarted since the connection was last used
             hide_parameters=True,
             use_native_hstore=False,
@@ -190,6 +194,10 @@ class PostgreSQLSite(Site):
         return isinstance(error, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected))
 
     def advice(self, error: BaseException) -> str:
+        if self.is_conflict(error):
+            return "the changes were rolled back; try again"
+        if not self.is_unreachable(error):
+            return ""
         return next((advice for words, advice in _ADVICE if re.search(words, str(error))), _OTHER_ADVICE)
 
 

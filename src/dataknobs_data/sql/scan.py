@@ -28,6 +28,9 @@ from dataknobs_data.sql.slots import slot_of
 from dataknobs_data.sql.tables import from_row
 from dataknobs_data.streaming import windows
 
+_COUNT_MAX = 2**62
+"""More than any table holds, and what every database and `islice` still take."""
+
 _SORT_WINDOW = 10_000
 """Records that are sorted at once when only the first are asked for."""
 
@@ -56,6 +59,8 @@ class Scan:
         self._on_damage = on_damage
         self._pair = conditions(query.expression, reader.table, reader.dialect)
         self._matching = compile_expression(query.expression)
+        self._offset = min(query.offset_value, _COUNT_MAX)
+        self._limit = None if query.limit_value is None else min(query.limit_value, _COUNT_MAX)
         specs = query.sort_specs
         self._descending = bool(specs) and specs[0].field == "id" and specs[0].descending
         sorted_by = [] if specs and specs[0].field == "id" else [spec.field for spec in specs if spec.field != "id"]
@@ -63,16 +68,16 @@ class Scan:
 
     def documents(self) -> Iterator[Document]:
         """What the query asks for, in its order."""
-        query = self._query
-        if query.limit_value == 0:
+        filtered = self._query.expression is not None
+        if self._limit == 0:
             return iter(())
         if None in self._slots.values():
-            return run_query(self._candidates(self._pair.may), query)
-        if self._slots or (query.expression and query.offset_value):
+            return run_query(self._candidates(self._pair.may), self._query)
+        if self._slots or (filtered and self._offset):
             return self._by_keys()
-        if query.expression:
-            return cut(filter(self._matching, self._candidates(self._pair.may)), 0, query.limit_value)
-        return self._candidates(self._pair.may, query.limit_value, query.offset_value)
+        if filtered:
+            return cut(filter(self._matching, self._candidates(self._pair.may)), 0, self._limit)
+        return self._candidates(self._pair.may, self._limit, self._offset)
 
     def count(self) -> int:
         """How many documents that are."""
@@ -82,8 +87,8 @@ class Scan:
         if possible > certain:
             doubtful = self._candidates(sa.and_(self._pair.may, sa.not_(self._pair.must)))
             found += sum(map(self._matching, doubtful))
-        beyond = max(found - self._query.offset_value, 0)
-        return beyond if self._query.limit_value is None else min(beyond, self._query.limit_value)
+        beyond = max(found - self._offset, 0)
+        return beyond if self._limit is None else min(beyond, self._limit)
 
     # ------------------------------------------------------------------ whole documents, by id
     def _candidates(self, where: Test, limit: int | None = None, offset: int = 0) -> Iterator[Document]:
@@ -110,10 +115,9 @@ class Scan:
 
     # ------------------------------------------------------------------ ids and sort keys first
     def _by_keys(self) -> Iterator[Document]:
-        offset, limit = self._query.offset_value, self._query.limit_value
-        end = None if limit is None else offset + limit
+        end = None if self._limit is None else self._offset + self._limit
         keys = self._sorted(self._keys(), end) if self._slots else self._keys()
-        for window in windows((one.id for one in islice(keys, offset, end)), WINDOW):
+        for window in windows((one.id for one in islice(keys, self._offset, end)), WINDOW):
             rows = {row.id: row for row in self._snapshot.connection.execute(self._reader.select(window))}
             for id in window:
                 document = self._read(rows[id])

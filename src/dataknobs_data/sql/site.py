@@ -51,7 +51,7 @@ class Site(ABC):
 
     @abstractmethod
     def advice(self, error: BaseException) -> str:
-        """What to do about a connection that could not be made."""
+        """What to do about the driver's error; empty where there is nothing to say."""
 
     # ------------------------------------------------------------------ errors
     @contextmanager
@@ -81,13 +81,13 @@ class Site(ABC):
                 f"{self.place}: all {2 * self.pool_size} connections were busy for too long; finish or close streams that "
                 "are being read, or use a larger 'pool_size'"
             )
-        if not isinstance(error, DBAPIError) or error.orig is None:
-            return DatabaseOperationError(f"{self.place}: {_first_line(error)}")
-        if self.is_conflict(error.orig):
-            return TransactionError(f"{self.place} rolled the changes back: {_first_line(error.orig)}; try again")
-        if error.connection_invalidated or self.is_unreachable(error.orig):
-            return DatabaseConnectionError(f"{self.place}: {_first_line(error.orig)}; {self.advice(error.orig)}")
-        return DatabaseOperationError(f"{self.place}: {_first_line(error.orig)}")
+        cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+        message = "; ".join(filter(None, (f"{self.place}: {_first_line(cause)}", self.advice(cause))))
+        if self.is_conflict(cause):
+            return TransactionError(message)
+        if self.is_unreachable(cause) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            return DatabaseConnectionError(message)
+        return DatabaseOperationError(message)
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -14,6 +14,7 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
+from dataknobs_data.exceptions import DatabaseConnectionError
 from dataknobs_data.sql.dialect import NUL_ESCAPE, Dialect, Slot, Sql, Test, is_utf8
 from dataknobs_data.sql.site import Site
 
@@ -131,6 +132,8 @@ class SQLiteSite(Site):
         return f"SQLite {'in memory' if self._path == MEMORY else self._path!r}"
 
     def make_pool(self) -> sa.Engine:
+        if self._path != MEMORY:
+            self._make_folder()
         pool = sa.create_engine(
             "sqlite+pysqlite://",
             creator=self._connect,
@@ -142,6 +145,15 @@ class SQLiteSite(Site):
         )
         sa.event.listen(pool, "begin", _begin)
         return pool
+
+    def _make_folder(self) -> None:
+        folder = Path(self._path).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseConnectionError(
+                f"{self.place}: the folder {str(folder)!r} cannot be made: {error}"
+            ) from error
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
@@ -157,15 +169,21 @@ class SQLiteSite(Site):
 
     # ------------------------------------------------------------------ errors
     def is_unreachable(self, error: BaseException) -> bool:
-        return getattr(error, "sqlite_errorname", "") in ("SQLITE_CANTOPEN", "SQLITE_NOTADB")
+        return _name_of(error).startswith(("SQLITE_CANTOPEN", "SQLITE_NOTADB", "SQLITE_READONLY", "SQLITE_PERM"))
 
     def is_conflict(self, error: BaseException) -> bool:
-        return False
+        return False  # a write waits for its turn before it reads anything
 
     def advice(self, error: BaseException) -> str:
-        if not Path(self._path).parent.is_dir():
-            return f"the folder {str(Path(self._path).parent)!r} does not exist"
-        return "check that 'path' names a SQLite file, and that you may read and write it and its folder"
+        if self.is_unreachable(error):
+            return "check that 'path' names a SQLite file, and that you may read and write it and its folder"
+        if _name_of(error).startswith("SQLITE_BUSY"):
+            return f"another writer kept it for {self._timeout_seconds} s; try again, or use a larger 'timeout'"
+        return ""
+
+
+def _name_of(error: BaseException) -> str:
+    return getattr(error, "sqlite_errorname", "")
 
 
 def _begin(connection: sa.Connection) -> None:
