@@ -1,0 +1,1 @@
+"""Backends against the real thing, where the contract suite is not enough."""
