@@ -117,6 +117,12 @@ class Uploader:
                     "PutObject", lambda store: store.put(lock, token, PutOptions(), ABSENT), deadline, idempotent=False
                 )
             except Fault as fault:
+                if fault.kind is Kind.LATE and number:
+                    free_after = f"{self._settings.deadline} s after it was taken"
+                    detail = (
+                        f"{lock} is held by another writer of this record, or one that died; it is free {free_after}"
+                    )
+                    raise Fault(Kind.LATE, detail) from fault
                 if fault.kind is not Kind.CONDITION and not fault.answer_lost:
                     raise
             if not self._is_free(lock, token, deadline):
