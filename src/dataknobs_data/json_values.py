@@ -6,6 +6,7 @@ What JSON lacks becomes text or lists, and `types` notes under the value's JSON 
 from __future__ import annotations
 
 import base64
+import binascii
 import json
 import math
 import re
@@ -192,7 +193,7 @@ def _write_bytes(value: bytes | bytearray) -> str:
 
 
 def _read_bytes(text: str) -> bytes:
-    return base64.b64decode(text, validate=True)
+    return binascii.a2b_base64(text, strict_mode=True)  # as base64.b64decode, which copies it first
 
 
 def _write_set(value: set[Any] | frozenset[Any]) -> list[Any]:
