@@ -24,10 +24,10 @@ from functools import partial
 from types import TracebackType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar
 
-from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
+from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, windows
 

@@ -23,8 +23,8 @@ from typing import Any
 
 import yaml
 
-from dataknobs_data.backends.registry import BACKENDS, BackendInfo, find_backend
 from dataknobs_data.exceptions import BackendNotFoundError, ConfigurationError
+from dataknobs_data.registry import BACKENDS, BackendInfo, find_backend
 from dataknobs_data.spelling import did_you_mean
 
 _REFERENCE = re.compile(r"\$\{([^}]*)\}?")

@@ -13,7 +13,6 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.batches import change_batch, delete_batch
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine
@@ -21,6 +20,7 @@ from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, Qu
 from dataknobs_data.matching import project
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
+from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, prefetched, windows
 from dataknobs_data.writing import StreamWriter

@@ -13,9 +13,9 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar
 
-from dataknobs_data.backends.registry import BACKENDS, BackendInfo, find_backend, load_backend
 from dataknobs_data.config import Config, load_config
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.registry import BACKENDS, BackendInfo, find_backend, load_backend
 from dataknobs_data.urls import parse_url
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import cast
 
 import pytest
 
-from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.records import Record
+from dataknobs_data.registry import load_backend
 from tests.contract.backends import BACKENDS, Backend, Config
 from tests.contract.blocking import Blocking
 from tests.servers import SeaweedServer, new_bucket_name

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from dataknobs_data.backends.registry import load_backend
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.records import Record
+from dataknobs_data.registry import load_backend
 from tests.contract.backends import Backend, Config
 
 SECRETS = ("password", "secret_access_key", "session_token")

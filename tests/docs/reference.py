@@ -14,9 +14,9 @@ from typing import Any
 
 import typer
 
-from dataknobs_data.backends.registry import BACKENDS
 from dataknobs_data.cli.app import app
 from dataknobs_data.cli.exits import MEANING
+from dataknobs_data.registry import BACKENDS
 from dataknobs_data.s3.settings import S3Settings
 
 ROOT = Path(__file__).parents[2]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from dataknobs_data.aio import AsyncDatabase
-from dataknobs_data.backends.registry import BACKENDS, load_backend
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.factory import AsyncDatabaseFactory, DatabaseFactory
+from dataknobs_data.registry import BACKENDS, load_backend
 
 ONLY_SYNC = {"make_engine", "concurrency", "stream_windows", "stream_writer"}
 """What the asynchronous form reaches through `.sync`."""

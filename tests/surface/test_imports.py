@@ -30,7 +30,7 @@ SDK_PLACES = ("backends", "s3", "sql", "embedded")
 LAYERS = (
     ("exceptions",),
     ("spelling", "paths", "instants", "kinds", "fields", "expressions", "query", "records", "matching", "runtime"),
-    ("settings", "backends.registry", "documents", "json_values", "codec", "streaming"),
+    ("settings", "registry", "documents", "json_values", "codec", "streaming"),
     ("engine", "batches", "writing"),
     ("migration", "s3", "sql", "embedded"),
     ("database", "aio"),
@@ -111,7 +111,7 @@ def test_this_test_would_notice() -> None:
     )
     assert list(imported_by(tree)) == ["boto3", "dataknobs_data", "dataknobs_data.cli", "pyarrow.parquet"]
     assert layer_of("exceptions") < layer_of("records") < layer_of("engine") < layer_of("s3.stores.boto")
-    assert layer_of("backends.registry") < layer_of("database") < layer_of("backends.s3") < layer_of("cli.app")
+    assert layer_of("registry") < layer_of("database") < layer_of("backends.s3") < layer_of("cli.app")
 
 
 # ---------------------------------------------------------------------------------------------- starting

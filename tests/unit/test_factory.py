@@ -9,10 +9,9 @@ from typing import Any
 
 import pytest
 
-from dataknobs_data.backends import registry
+from dataknobs_data import registry
 from dataknobs_data.backends.file import AsyncFileDatabase, FileDatabase
 from dataknobs_data.backends.memory import AsyncMemoryDatabase, MemoryDatabase
-from dataknobs_data.backends.registry import BACKENDS, find_backend, load_backend
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import BackendNotFoundError, ConfigurationError
 from dataknobs_data.factory import (
@@ -24,6 +23,7 @@ from dataknobs_data.factory import (
     open_url,
 )
 from dataknobs_data.records import Record
+from dataknobs_data.registry import BACKENDS, find_backend, load_backend
 from dataknobs_data.urls import parse_url
 
 CONFIG = """

@@ -24,10 +24,10 @@ from typing import Any, BinaryIO, ParamSpec
 
 import orjson
 
-from dataknobs_data.backends.registry import missing_driver
 from dataknobs_data.codec import encode, from_tree, loads, to_tree
 from dataknobs_data.documents import Document, check_id
 from dataknobs_data.exceptions import DataFormatError, DataknobsDataError
+from dataknobs_data.registry import missing_driver
 
 ID, CREATED, UPDATED, REST = "_id", "_created_at", "_updated_at", "_rest"
 COLUMNS_MAX = 500

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataknobs_data.aio import AsyncDatabase
-from dataknobs_data.backends.registry import missing_driver
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.engine import Engine
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.registry import missing_driver
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.settings import read_settings, secret
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from dataknobs_data.backends.registry import missing_driver
 from dataknobs_data.documents import Change, Deletion, Document
 from dataknobs_data.engine import Engine, ErrorSink, Outcome, run_query
 from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError, RecordValidationError
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
+from dataknobs_data.registry import missing_driver
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
