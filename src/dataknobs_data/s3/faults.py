@@ -22,7 +22,8 @@ _ADVICE = {
     Kind.DENIED: "grant this identity the request in the bucket policy or IAM (ListBucket on the bucket; GetObject, PutObject, "
     "DeleteObject and their Tagging forms on the prefix)",
     Kind.CREDENTIALS: "check access_key_id and secret_access_key, the AWS_ variables, the profile, and that a session token is still valid",
-    Kind.REGION: "set region to the bucket's (aws s3api get-bucket-location --bucket NAME says which)",
+    Kind.REGION: "set region to the bucket's (aws s3api get-bucket-location --bucket NAME says which), or endpoint_url to where "
+    "this address redirects",
     Kind.UNREACHABLE: "check endpoint_url, region and network",
     Kind.NETWORK: "check the network; nothing was retried further, the deadline was near",
     Kind.NO_BUCKET: "create it (aws s3 mb s3://NAME), correct the name, or set create_bucket: true",

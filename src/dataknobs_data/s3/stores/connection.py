@@ -120,7 +120,15 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
     )
     client = session.client("s3", endpoint_url=client.meta.endpoint_url, region_name=region, config=compatible)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+    client.meta.events.register("before-endpoint-resolution.s3", _follow_no_redirect)
     return client
+
+
+def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
+    """A redirect is an answer, and off AWS no word about a region: botocore would ask for that, is redirected again, and
+    goes on until Python's stack is full.
+    """
+    context.get("s3_redirect", {})["redirected"] = True
 
 
 def _add_content_md5(request: AWSRequest, **_: Any) -> None:
