@@ -344,6 +344,18 @@ def test_an_answer_that_is_no_listing_is_not_an_empty_one(bench: S3Bench, status
     assert len(bench.ids()) == 3
 
 
+def test_a_redirect_is_said_and_not_followed_in_circles(bench: S3Bench) -> None:
+    """As of a server that wants https."""
+    db = bench.open()
+    moved = {"Location": f"https://127.0.0.1:{bench.server.port}/"}
+    bench.proxy.fault(Answer(301, "MovedPermanently", headers=moved), times=None)
+    for call in (db.count, lambda: db.delete("x"), S3Database(bench.config()).count):
+        with bench.proxy.watch() as seen, pytest.raises(ConfigurationError) as caught:
+            call()
+        assert "or endpoint_url to where this address redirects" in str(caught.value)
+        assert seen.counts().total() <= 2
+
+
 def test_a_completion_that_fails_after_its_200_is_no_success(bench: S3Bench, db: S3Database) -> None:
     """https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html: 200 may carry an error."""
     failed = bench.proxy.fault(Answer(200, "InternalError"), operation="CompleteMultipartUpload")
