@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _RANDOM_BITS = 80
 
 
@@ -36,7 +37,7 @@ class UlidFactory:
             same_millisecond = self._last >> _RANDOM_BITS >= milliseconds
             self._last = self._last + 1 if same_millisecond else fresh
             value = self._last
-        return "".join(_CROCKFORD[value >> shift & 31] for shift in range(125, -1, -5))
+        return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
 
 
 def _utc_now() -> datetime:

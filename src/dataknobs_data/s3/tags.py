@@ -86,7 +86,7 @@ def _refusal(name: str, text: str | None, value: Any) -> str | None:
     if not name or name.lower().startswith("aws:"):
         return "a tag's name must not be empty or start with 'aws:'"
     for what, part, most in (("name", name, NAME_UNITS_MAX), ("value", text, VALUE_UNITS_MAX)):
-        units = len(part.encode("utf-16-le", "surrogatepass")) // 2
+        units = len(part) if part.isascii() else len(part.encode("utf-16-le", "surrogatepass")) // 2
         if units > most:
             return f"its {what} has {units} UTF-16 units, a tag's {what} at most {most}"
         if not _ALLOWED.fullmatch(part):
