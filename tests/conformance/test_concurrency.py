@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from dataknobs_data.backends.s3 import S3Database
+from dataknobs_data.backends.s3 import AsyncS3Database, S3Database
 from dataknobs_data.exceptions import BatchError, ConcurrencyError, DuplicateRecordError
 from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
@@ -143,7 +144,7 @@ def test_a_process_never_counts_less_than_it_wrote_itself(bench: S3Bench) -> Non
 
 WRITER = """
 import json, sys
-from dataknobs_data.backends.s3 import S3Database
+from dataknobs_data.backends.s3 import AsyncS3Database, S3Database
 from dataknobs_data.exceptions import BatchError
 from dataknobs_data.records import Record
 
@@ -197,6 +198,22 @@ def _go(*processes: subprocess.Popen[str]) -> tuple[subprocess.Popen[str], ...]:
         process.stdin.write("go\n")
         process.stdin.flush()
     return processes
+
+
+def test_tasks_share_one_database_as_threads_do(bench: S3Bench) -> None:
+    async def work() -> tuple[int, list[int], dict[str, str]]:
+        async with AsyncS3Database(bench.config(max_workers=4)) as db:
+            ids = await asyncio.gather(*(db.create(Record({"n": n}, {"team": "a"}, id=f"t{n:02}")) for n in range(40)))
+            found = await db.batch_read(ids)
+            tags = await db.tags("t00")
+            assert tags is not None
+            assert db.usage.requests["PutObject"] >= 40
+            return await db.count(), [record["n"] for record in found if record], tags
+
+    count, numbers, tags = asyncio.run(work())
+    assert count == 40
+    assert numbers == list(range(40))
+    assert tags["team"] == "a"
 
 
 def test_a_database_can_be_closed_and_used_again(bench: S3Bench) -> None:
