@@ -176,7 +176,7 @@ class PostgreSQLSite(Site):
     def make_pool(self) -> sa.Engine:
         return sa.create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(**self._conninfo),
+            creator=self._connect,
             pool_size=self.pool_size,
             max_overflow=self.pool_size,
             pool_timeout=self._pool_timeout_seconds,
@@ -184,6 +184,13 @@ class PostgreSQLSite(Site):
             hide_parameters=True,
             use_native_hstore=False,
         )
+
+    def _connect(self) -> psycopg.Connection:
+        try:
+            return psycopg.connect(**self._conninfo)
+        except psycopg.OperationalError as error:
+            failure = type(error)(*error.args)
+        raise failure  # not psycopg's own, which carries the password in `pgconn`
 
     def is_unreachable(self, error: BaseException) -> bool:
         if not isinstance(error, psycopg.OperationalError):
