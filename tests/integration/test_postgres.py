@@ -528,7 +528,7 @@ def test_a_connection_that_breaks_in_the_commit_is_not_taken_for_an_answer(
 
 
 def test_a_version_is_compared_and_set_under_a_lock(
-    db: PostgresDatabase, config: Config, postgres: PostgresServer
+    db: PostgresDatabase, config: Config, admin: psycopg.Connection, postgres: PostgresServer
 ) -> None:
     db.create(Record({"n": 0}, id="a"))
     version = db.get_version("a")
