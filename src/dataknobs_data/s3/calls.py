@@ -77,9 +77,9 @@ class Caller:
         last_retry: float | None = None
         answer_lost = False
         for attempt in range(self._settings.max_retries + 1):
-            self._wait_for_calm(last_start if last_retry is None else last_retry)
+            waited = self._wait_for_calm(last_start if last_retry is None else last_retry)
             try:
-                self._take_turn(operation, last_start)
+                self._take_turn(operation, last_start, waited)
                 if last_retry is None:  # waiting for a turn takes nothing from the request's own time
                     last_retry = min(clock() + self._settings.timeout / 2, last_start)
                 return self._attempt(operation, request)
@@ -98,12 +98,12 @@ class Caller:
                 self._runtime.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    def _take_turn(self, operation: str, last_start: float) -> None:
-        if self._not_before > last_start:
-            raise Fault(Kind.THROTTLED, f"{operation} was not sent")
+    def _take_turn(self, operation: str, last_start: float, waited: bool) -> None:
+        """Takes one of the places in flight. `waited`: for calm, which is then why it is too late."""
         left = last_start - self._runtime.monotonic()
-        if left < 0 or not self._in_flight.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
-            raise Fault(Kind.LATE, f"{operation} was not sent")
+        too_late = left < 0 or self._not_before > last_start
+        if too_late or not self._in_flight.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+            raise Fault(Kind.THROTTLED if waited else Kind.LATE, f"{operation} was not sent")
 
     def _attempt(self, operation: str, request: Callable[[ObjectStore], T]) -> T:
         try:
@@ -121,11 +121,12 @@ class Caller:
         most = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_FIRST * 2.0**attempt)
         return most * self._runtime.random()
 
-    def _wait_for_calm(self, latest: float) -> None:
-        """A "slow down" to one thread slows all of them down."""
+    def _wait_for_calm(self, latest: float) -> bool:
+        """A "slow down" to one thread slows all of them down. Whether there was something to wait for."""
         wait = min(self._not_before, latest) - self._runtime.monotonic()
         if wait > 0:
             self._runtime.sleep(wait)
+        return wait > 0
 
     def close(self) -> None:
         """Closes the store's connections."""
