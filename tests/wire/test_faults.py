@@ -400,7 +400,7 @@ def test_slow_steps_together_end_within_the_deadline(bench: S3Bench) -> None:
     other.create(Record({"a": 0}, id="x"))
     before(bench.proxy, PUT, 1, lambda: other.update("x", Record({"a": 1})))
     before(bench.proxy, PUT, 2, lambda: other.update("x", Record({"a": 2})))
-    bench.proxy.fault(Delay(0.3), operation=GET, times=3)
+    bench.proxy.fault(Delay(0.2), operation=GET, times=3)
     bench.proxy.fault(Hang(), operation=PUT, nth=3)
     bench.proxy.fault(Answer(500, "InternalError"), operation=GET, times=2)
     bench.proxy.fault(Hang(), operation=GET, times=None)
