@@ -19,7 +19,6 @@ from dataknobs_data.exceptions import BatchError, ConcurrencyError, DuplicateRec
 from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
 
-
 ATOMIC = pytest.mark.parametrize("s3_server", ["seaweed"], indirect=True)
 """For races on one key. moto looks whether a condition holds and writes in two steps, between which others may write."""
 
