@@ -327,6 +327,16 @@ def test_a_sorted_search_reads_only_the_records_it_returns(filled: SQLiteDatabas
     assert "IN (?, ?)" in documents
 
 
+@pytest.mark.parametrize(
+    "query", [Query().sort("n"), Query().sort("n").limit(3), Query().offset(1), Query().offset(1).limit(3)]
+)
+def test_what_sql_cannot_decide_is_decided_before_it_is_counted_off(filled: SQLiteDatabase, query: Query) -> None:
+    numbers = sorted(n for n in range(100) if "7" in str(n))
+    found = [record["n"] for record in filled.search(query.filter("name", "regex", "7"))]
+    assert found == numbers[query.offset_value :][: query.limit_value]
+    assert filled.count(query) == len(found)
+
+
 def test_a_stream_holds_a_window_not_the_table(db: SQLiteDatabase) -> None:
     db.batch_create(Record({"text": f"{n:05}" * 400}) for n in range(10_000))
     tracemalloc.start()

@@ -58,6 +58,8 @@ def assert_decided_rightly(db: SyncDatabase, expression: Expression) -> None:
         decided = connection.execute(sa.select(engine._table.c.id, pair.must, pair.may)).all()
     documents = {document.id: document for document in engine.scan(Query())}
     for id, must, may in decided:
+        assert must is not None
+        assert may is not None
         truth = matches(expression, documents[id])
         assert must <= truth <= may, (expression, documents[id], must, truth, may)
 
@@ -115,54 +117,56 @@ numbers = (
 
 
 @module_scoped
-@given(values=numbers, op=st.sampled_from(COMPARISONS))
-def test_numbers_that_are_nearly_equal(db: SyncDatabase, values: list[Any], op: Operator) -> None:
+@given(values=numbers)
+def test_numbers_that_are_nearly_equal(db: SyncDatabase, values: list[Any]) -> None:
     operand, *stored = values
     fill(db, [Record({"n": value}, id=str(index)) for index, value in enumerate(stored)])
-    assert_decided_rightly(db, Filter("n", op, operand))
+    for op in COMPARISONS:
+        assert_decided_rightly(db, Filter("n", op, operand))
     assert_decided_rightly(db, Filter("n", Operator.IN, values[:2]))
     assert_decided_rightly(db, Filter("n", Operator.BETWEEN, values[:2]))
 
 
-_zones = st.none() | st.just(UTC) | st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+_zones = st.sampled_from([None, UTC, *(timezone(timedelta(minutes=minutes)) for minutes in (-1439, 60, 1439))])
 _days = st.sampled_from([date(2024, 3, 1), date(1, 1, 1), date(9999, 12, 31)])
 
 
 @st.composite
 def instants(draw: st.DrawFn, day: date) -> Any:
-    """An instant within three days of `day`, as a value or a text, or a text that only looks like one."""
-    offset = timedelta(days=draw(st.integers(-3, 3)), seconds=draw(st.integers(0, 86_399)))
+    """An instant some days from `day`, as a value or a text, or a text that only looks like one."""
+    offset = timedelta(days=draw(st.sampled_from([-1, 0, 1, -2, 2, 9, -9])), hours=draw(st.integers(0, 23)))
     try:
         moment = datetime(day.year, day.month, day.day, tzinfo=draw(_zones)) + offset
     except OverflowError:
         moment = datetime(day.year, day.month, day.day)
-    forms = [moment, moment.date(), moment.isoformat(), moment.isoformat(" "), moment.date().isoformat()]
-    return draw(st.sampled_from([*forms, moment.isoformat() + "x", moment.isoformat()[:9], f"{moment.year:04d}-02-30"]))
+    odd = [moment.date(), moment.date().isoformat(), f"{moment.isoformat()}x", f"{moment.year:04d}-02-30"]
+    return draw(st.sampled_from([moment, moment.isoformat(), moment.isoformat(" "), draw(st.sampled_from(odd))]))
 
 
 @module_scoped
-@given(data=st.data(), day=_days, op=st.sampled_from(COMPARISONS))
-def test_instants_that_are_near(db: SyncDatabase, data: st.DataObject, day: date, op: Operator) -> None:
-    operand, *stored = data.draw(st.lists(instants(day), min_size=2, max_size=6))
+@given(data=st.data(), day=_days)
+def test_instants_that_are_near(db: SyncDatabase, data: st.DataObject, day: date) -> None:
+    operand, *stored = data.draw(st.lists(instants(day), min_size=5, max_size=10))
     fill(db, [Record({"when": value}, id=str(index)) for index, value in enumerate(stored)])
-    assert_decided_rightly(db, Filter("when", op, operand))
+    for op in COMPARISONS:
+        assert_decided_rightly(db, Filter("when", op, operand))
     assert_decided_rightly(db, Filter("when", Operator.IN, [operand, "soon", 1]))
 
 
-tricky_texts = st.text("kK\u212asSſıIİißẞµμ%_!\\\n\0é\ud7ff\ue000\U0010ffff", max_size=4)
+_alphabets = st.sampled_from(["kK\u212a%", "sSſßẞ_", "iIİı%", "µμ!\\", "\n\0a", "\ud7ff\ue000\U0010ffff"])
 
 
 @module_scoped
-@given(
-    stored=st.lists(tricky_texts, max_size=5),
-    operand=tricky_texts,
-    op=st.sampled_from([*COMPARISONS, Operator.LIKE, Operator.NOT_LIKE, Operator.STARTS_WITH]),
-)
-def test_texts_that_databases_read_differently(db: SyncDatabase, stored: list[str], operand: str, op: Operator) -> None:
-    fill(db, [Record({"t": value, f"t{value}": 1}, id=f"{index}") for index, value in enumerate(stored)])
-    assert_decided_rightly(db, Filter("t", op, operand))
-    assert_decided_rightly(db, Filter("t", Operator.IN, [operand, "k"]))
-    assert_decided_rightly(db, Filter("id", op, operand))
+@given(texts=_alphabets.flatmap(lambda alphabet: st.lists(st.text(alphabet, max_size=2), min_size=4, max_size=8)))
+def test_texts_that_databases_read_differently(db: SyncDatabase, texts: list[str]) -> None:
+    operand, *stored = texts
+    ids = sorted({text for text in stored if text and "\0" not in text})
+    fill(db, [Record({"t": text, f"t{text}": 1}, id=text) for text in ids])
+    db.batch_create(Record({"t": text}) for text in stored if "\0" in text)
+    for op in (*COMPARISONS, Operator.LIKE, Operator.NOT_LIKE, Operator.STARTS_WITH):
+        assert_decided_rightly(db, Filter("t", op, operand))
+        assert_decided_rightly(db, Filter("id", op, operand))
+    assert_decided_rightly(db, Filter("t", Operator.IN, texts[:3]))
     for value in stored:
         assert_decided_rightly(db, Filter(f"t{value}", Operator.EQ, 1))
 

@@ -125,6 +125,14 @@ def test_an_id_is_only_ever_text(dialect: Dialect) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- what cannot be said
+@dialects
+@pytest.mark.parametrize("pattern", ["a\0", "\0", "Straße", "K\u212a", "x" * 1_001])
+def test_patterns_that_databases_read_differently_are_left_to_matching(dialect: Dialect, pattern: str) -> None:
+    pair = pair_of(Filter("id", "like", pattern), dialect)
+    assert pair.must.compare(UNKNOWN.must)
+    assert pair.may.compare(UNKNOWN.may)
+
+
 @pytest.mark.parametrize("name", ['quo"te', "back\\slash", "line\nbreak", "a.b.c.d.e"])
 def test_names_that_sqlite_s_paths_cannot_say_are_left_to_matching(name: str) -> None:
     assert pair_of(Filter(name, "=", "x"), DIALECTS[0]).may is not NEVER.may

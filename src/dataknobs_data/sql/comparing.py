@@ -70,7 +70,7 @@ def starts_with(text: Sql, prefix: str, dialect: Dialect) -> Pair:
 
 def like(text: Sql, pattern: str, dialect: Dialect) -> Pair:
     """A LIKE pattern, case aside. How case folds beyond ASCII is each database's own idea."""
-    if not pattern.isascii() or len(pattern) > _PATTERN_LENGTH_MAX or not dialect.holds(pattern):
+    if not pattern.isascii() or "\0" in pattern or len(pattern) > _PATTERN_LENGTH_MAX:  # U+0000 ends SQLite's patterns
         return UNKNOWN
     escaped = pattern.lower().replace(_ESCAPE, _ESCAPE * 2)
     alike = Pair.exact(func.lower(text).like(literal(escaped, Text), escape=_ESCAPE))
