@@ -127,7 +127,7 @@ class BotoStore:
     def get_tags(self, key: str) -> dict[str, str]:
         with _faults():
             answer = self._client.get_object_tagging(**self._where, Key=key)
-        return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
+            return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     # ------------------------------------------------------------------ multipart uploads
     def create_upload(self, key: str, options: PutOptions) -> str:

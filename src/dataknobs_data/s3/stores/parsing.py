@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree
 
-from botocore.parsers import ResponseParserFactory, RestXMLParser
+from botocore.parsers import ResponseParserError, ResponseParserFactory, RestXMLParser
 
-_LISTING = "ListObjectsV2Output"
+_LISTING, _DELETION = "ListObjectsV2Output", "DeleteObjectsOutput"
 
 
 class ListingParserFactory(ResponseParserFactory):
@@ -30,24 +30,37 @@ class ListingParserFactory(ResponseParserFactory):
 
 
 class ListingParser(RestXMLParser):
-    """botocore's own parser, but for successful answers to ListObjectsV2: of those it reads what this package uses."""
+    """botocore's own parser, but for successful answers to ListObjectsV2: of those it reads what this package uses. What is no
+    answer of a store (the page of a proxy) is an error, where botocore sees an empty listing, or success.
+    """
 
     def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
         """See botocore: the answer as a dict in the form of its service model."""
-        if shape is None or shape.name != _LISTING or response["status_code"] != 200:
+        name = shape.name if shape is not None and response["status_code"] == 200 else None
+        if name == _DELETION:
+            _check_root(response["body"], "DeleteResult")  # in which silence means success
+        if name != _LISTING:
             return super().parse(response, shape)
         try:
             parsed = _listing(response["body"])
-        except (ElementTree.ParseError, TypeError, ValueError):
-            return super().parse(response, shape)  # whose error, or whose gaps, are seen by the caller
+        except (TypeError, ValueError) as error:
+            raise ResponseParserError(f"no listing: {error}") from error
         parsed["ResponseMetadata"] = {"HTTPStatusCode": 200, "HTTPHeaders": dict(response["headers"])}
         return parsed
 
 
+def _check_root(body: bytes, wanted: str) -> ElementTree.Element:
+    try:
+        root = ElementTree.fromstring(body)
+    except ElementTree.ParseError as error:
+        raise ResponseParserError(f"no XML, but a {wanted} was to come: {error}") from error
+    if root.tag.rpartition("}")[2] != wanted:
+        raise ResponseParserError(f"a {wanted} was to come, not {root.tag!r}")
+    return root
+
+
 def _listing(body: bytes) -> dict[str, Any]:
-    root = ElementTree.fromstring(body)
-    if root.tag.rpartition("}")[2] != "ListBucketResult":
-        raise ValueError(f"a listing is a ListBucketResult, not {root.tag!r}")
+    root = _check_root(body, "ListBucketResult")
     truncated = root.findtext("{*}IsTruncated")
     if truncated not in ("true", "false"):
         raise ValueError(f"a listing that does not say whether it is truncated: {truncated!r}")
