@@ -153,6 +153,19 @@ def test_instants_that_are_near(db: SyncDatabase, data: st.DataObject, day: date
     assert_decided_rightly(db, Filter("when", Operator.IN, [operand, "soon", 1]))
 
 
+def test_instants_of_neighboring_dates_in_far_zones(db: SyncDatabase) -> None:
+    texts = [
+        f"{day}T{hour:02}:30:00{zone}"
+        for day in ("2024-02-28", "2024-02-29", "2024-03-01", "2024-03-02")
+        for hour in (0, 12, 23)
+        for zone in ("Z", "+23:59", "-23:59", "")
+    ]
+    fill(db, [Record({"when": text}, id=text) for text in texts])
+    for operand in texts:
+        for op in COMPARISONS:
+            assert_decided_rightly(db, Filter("when", op, operand))
+
+
 _alphabets = st.sampled_from(["kK\u212a%", "sSſßẞ_", "iIİı%", "µμ!\\", "\n\0a", "\ud7ff\ue000\U0010ffff"])
 
 
