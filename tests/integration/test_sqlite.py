@@ -16,6 +16,7 @@ import pytest
 
 from dataknobs_data.backends.sqlite import AsyncSQLiteDatabase, SQLiteDatabase, SyncSQLiteDatabase
 from dataknobs_data.database import SyncDatabase
+from dataknobs_data.documents import Deletion
 from dataknobs_data.exceptions import (
     ConcurrencyError,
     ConfigurationError,
@@ -25,6 +26,7 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
+from dataknobs_data.streaming import StreamConfig
 from tests.integration.statements import statements_of
 
 
@@ -231,6 +233,7 @@ import sys
 from dataknobs_data.backends.sqlite import SQLiteDatabase
 from dataknobs_data.exceptions import DuplicateRecordError
 from dataknobs_data.records import Record
+from dataknobs_data.streaming import StreamConfig
 from tests.integration.test_sqlite import count_up
 
 with SQLiteDatabase({"path": sys.argv[1]}) as db:
@@ -356,3 +359,12 @@ def test_threads_that_open_it_together_open_it_once(path: Path) -> None:
 
     with db, ThreadPoolExecutor(20) as threads:
         assert list(threads.map(first_use, range(20))) == [0] * 20
+
+
+def test_a_batch_may_be_larger_than_a_statement_may_have_parameters(db: SQLiteDatabase) -> None:
+    records = [Record({"n": n}, id=f"{n:05}") for n in range(40_000)]
+    result = db.stream_write(records, StreamConfig(batch_size=40_000, on_conflict="upsert"))
+    assert (result.total_batches, result.successful) == (1, 40_000)
+    engine = db.connect()._engine
+    assert engine.delete_many([Deletion(record.id) for record in records if record.id]) == [True] * 40_000
+    assert db.count() == 0

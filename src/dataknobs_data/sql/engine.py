@@ -34,7 +34,7 @@ class RelationalEngine(Engine):
         self._runtime = runtime
         self._table = record_table(site.table, site.schema, site.dialect)
         self._reader = Reader(self._table, site.dialect)
-        self._writer = Writer(self._table, site.dialect, self._reader, runtime)
+        self._writer = Writer(self._reader, runtime)
         self._pool: sa.Engine | None = None
         self.concurrency = site.pool_size
 
@@ -130,7 +130,7 @@ class RelationalEngine(Engine):
 
     def get_version(self, id: str) -> str | None:
         with self._looking() as connection:
-            return connection.scalars(self._reader.select([id], self._table.c.revision)).one_or_none()
+            return next((row.revision for row in self._reader.rows(connection, [id], self._table.c.revision)), None)
 
     # ------------------------------------------------------------------ writing
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:

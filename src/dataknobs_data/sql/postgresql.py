@@ -47,9 +47,7 @@ class PostgreSQL(Dialect):
     id_type = sa.Text(collation="C")
     lookup_options: ClassVar = {"isolation_level": "AUTOCOMMIT"}
     snapshot_options: ClassVar = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-    change_options: ClassVar = {
-        "isolation_level": "READ COMMITTED"
-    }  # FOR UPDATE and ON CONFLICT see the latest commits
+    change_options: ClassVar = {"isolation_level": "READ COMMITTED"}  # FOR UPDATE and ON CONFLICT: the latest commits
 
     # ------------------------------------------------------------------ names and texts
     def id_problem(self, id: str) -> str | None:

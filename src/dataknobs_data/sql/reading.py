@@ -42,17 +42,18 @@ class Reader:
         self.table = table
         self.dialect = dialect
 
-    def select(self, ids: Iterable[str], *columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
-        """The rows of `ids`, by id; all columns unless some are named."""
-        known = [id for id in ids if self.dialect.holds(id)]
+    def rows(
+        self, connection: sa.Connection, ids: Iterable[str], *columns: sa.ColumnElement[Any], lock: bool = False
+    ) -> Iterator[sa.Row[Any]]:
+        """The rows of `ids`, all columns unless some are named. `lock` keeps others from changing them."""
         wanted = columns or tuple(self.table.c)
-        return sa.select(*wanted).where(self.dialect.one_of(self.table.c.id, known)).order_by(self.table.c.id)
+        for window in windows(filter(self.dialect.holds, ids), WINDOW):
+            found = sa.select(*wanted).where(self.dialect.one_of(self.table.c.id, window)).order_by(self.table.c.id)
+            yield from connection.execute(found.with_for_update() if lock else found).all()
 
     def get(self, connection: sa.Connection, ids: Sequence[str]) -> list[Document | None]:
         """The documents of `ids`, in their order."""
-        found: dict[str, Document] = {}
-        for window in windows(ids, WINDOW):
-            found.update((row.id, from_row(row)) for row in connection.execute(self.select(window)))
+        found = {row.id: from_row(row) for row in self.rows(connection, ids)}
         return [found.get(id) for id in ids]
 
     def list_ids(self, snapshot: Snapshot, prefix: str) -> Iterator[str]:

@@ -118,11 +118,8 @@ class Scan:
         end = None if self._limit is None else self._offset + self._limit
         keys = self._sorted(self._keys(), end) if self._slots else self._keys()
         for window in windows((one.id for one in islice(keys, self._offset, end)), WINDOW):
-            rows = {row.id: row for row in self._snapshot.connection.execute(self._reader.select(window))}
-            for id in window:
-                document = self._read(rows[id])
-                if document is not None:
-                    yield document
+            documents = self._documents(window)
+            yield from (document for id in window if (document := documents[id]) is not None)
 
     def _sorted(self, keys: Iterable[Keys], end: int | None) -> Iterator[Keys]:
         """The first `end` in order. Of more no more than a window is kept."""
@@ -153,9 +150,7 @@ class Scan:
         return sa.select(self._table.c.id, sure, *parts).where(self._pair.may).order_by(self._by_id())
 
     def _documents(self, ids: list[str]) -> dict[str, Document | None]:
-        if not ids:
-            return {}
-        return {row.id: self._read(row) for row in self._snapshot.connection.execute(self._reader.select(ids))}
+        return {row.id: self._read(row) for row in self._reader.rows(self._snapshot.connection, ids)}
 
     def _keys_of(self, row: sa.Row[Any]) -> Keys | None:
         parts: Sequence[Any] = row[2:]

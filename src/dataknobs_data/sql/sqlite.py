@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import re
 import sqlite3
 from collections.abc import Collection, Sequence
@@ -23,7 +22,7 @@ MEMORY = ":memory:"
 
 _UNREACHABLE = re.compile(r'["\\\x00-\x1f]')  # a JSON path has no way to escape these
 _DECIMAL_LENGTH_MAX = 100
-_memory_names = (f"dataknobs-{os.getpid()}-{number}" for number in itertools.count())
+_memory_numbers = itertools.count()
 
 
 class SQLite(Dialect):
@@ -61,9 +60,8 @@ class SQLite(Dialect):
         return sa.func.json_extract(holder, _path(keys), type_=sa.Float)
 
     def json_fragment(self, holder: Sql, keys: Sequence[str]) -> Sql:
-        return sa.func.json_extract(
-            holder, _path(keys), _path(keys), type_=sa.Text
-        )  # of two paths it keeps the JSON text
+        # Of one path it gives the value (and a float that is not always the one written), of two an array of their JSON.
+        return sa.func.json_extract(holder, _path(keys), _path(keys), type_=sa.Text)
 
     def read_fragment(self, fragment: str) -> Any:
         return orjson.loads(fragment)[0]
@@ -89,6 +87,7 @@ class SQLite(Dialect):
         return slot.kind == "true"
 
     def is_exact(self, number: Sql) -> Test:
+        # Version 3.51 reads every twelfth random float wrong, by up to 2E-15 of it; 3.40 read all of them right.
         return sa.func.typeof(number) == "integer"
 
     def decimal(self, text: Sql) -> tuple[Test, Sql]:
@@ -125,7 +124,7 @@ class SQLiteSite(Site):
         self._path = path if path == MEMORY else str(Path(path).expanduser())
         self._timeout_seconds = timeout_seconds
         # SQLite's ":memory:" is private to each connection; a named memory file is shared by those of this site.
-        self._target = f"file:/{next(_memory_names)}?vfs=memdb" if path == MEMORY else self._path
+        self._target = f"file:/dataknobs-{next(_memory_numbers)}?vfs=memdb" if path == MEMORY else self._path
 
     @property
     def place(self) -> str:

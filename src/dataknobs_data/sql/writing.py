@@ -12,9 +12,9 @@ from dataknobs_data.documents import Change, Deletion, Document, Verb, duplicate
 from dataknobs_data.engine import Outcome, attempt_delete_of
 from dataknobs_data.exceptions import DataknobsDataError, RecordValidationError, TransactionError
 from dataknobs_data.runtime import Runtime
-from dataknobs_data.sql.dialect import Dialect
-from dataknobs_data.sql.reading import Reader
+from dataknobs_data.sql.reading import WINDOW, Reader
 from dataknobs_data.sql.tables import from_row, to_row
+from dataknobs_data.streaming import windows
 
 _ROUNDS_MAX = 10
 """How often an upsert may find its record gone or come since it looked."""
@@ -33,10 +33,10 @@ class _Write:
 class Writer:
     """What is changed in one table. Rows are locked in the order of their ids, so that writers do not wait in circles."""
 
-    def __init__(self, table: sa.Table, dialect: Dialect, reader: Reader, runtime: Runtime) -> None:
-        self._table = table
-        self._dialect = dialect
+    def __init__(self, reader: Reader, runtime: Runtime) -> None:
         self._reader = reader
+        self._table = reader.table
+        self._dialect = reader.dialect
         self._runtime = runtime
 
     def apply(self, connection: sa.Connection, changes: Sequence[Change]) -> list[Outcome]:
@@ -59,7 +59,8 @@ class Writer:
 
         A create is sent without a look: the primary key decides.
         """
-        current = self._locked(connection, [change.id for change in changes if change.verb is not Verb.CREATE])
+        looked_for = [change.id for change in changes if change.verb is not Verb.CREATE]
+        current = {row.id: row for row in self._reader.rows(connection, looked_for, lock=True)}
         writes: list[_Write] = []
         for change in changes:
             prepared = self._prepared(change, current.get(change.id))
@@ -86,11 +87,6 @@ class Writer:
         except DataknobsDataError as error:
             return error
 
-    def _locked(self, connection: sa.Connection, ids: Sequence[str]) -> dict[str, sa.Row[Any]]:
-        if not ids:
-            return {}
-        return {row.id: row for row in connection.execute(self._reader.select(ids).with_for_update())}
-
     def _insert(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> set[str]:
         """Inserts rows; the ids that others have taken. A row is ours if the revision that stands there is."""
         if not rows:
@@ -99,10 +95,8 @@ class Writer:
         inserted = connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
         if inserted == len(rows):
             return set()
-        columns = self._table.c
-        standing = connection.execute(self._reader.select([row["id"] for row in rows], columns.id, columns.revision))
-        revisions = {row.id: row.revision for row in standing}
-        return {row["id"] for row in rows if revisions.get(row["id"]) != row["revision"]}
+        standing = self._revisions(connection, [row["id"] for row in rows])
+        return {row["id"] for row in rows if standing.get(row["id"]) != row["revision"]}
 
     def _update(self, connection: sa.Connection, rows: Sequence[dict[str, Any]]) -> None:
         if rows:
@@ -111,15 +105,18 @@ class Writer:
 
     def delete(self, connection: sa.Connection, deletions: Sequence[Deletion]) -> list[bool | DataknobsDataError]:
         """Deletes records of distinct ids; damaged ones too, since nothing of them is read but the revision."""
-        columns = self._table.c
-        ids = [deletion.id for deletion in deletions]
-        locked = connection.execute(self._reader.select(ids, columns.id, columns.revision).with_for_update())
-        revisions = {row.id: row.revision for row in locked}
-        outcomes = [attempt_delete_of(deletion, revisions.get(deletion.id)) for deletion in deletions]
-        gone = [id for id, outcome in zip(ids, outcomes, strict=True) if outcome is True]
-        if gone:
-            connection.execute(sa.delete(self._table).where(self._dialect.one_of(columns.id, gone)))
+        standing = self._revisions(connection, sorted(deletion.id for deletion in deletions), lock=True)
+        outcomes = [attempt_delete_of(deletion, standing.get(deletion.id)) for deletion in deletions]
+        gone = (deletion.id for deletion, outcome in zip(deletions, outcomes, strict=True) if outcome is True)
+        for window in windows(gone, WINDOW):
+            connection.execute(sa.delete(self._table).where(self._dialect.one_of(self._table.c.id, window)))
         return outcomes
+
+    def _revisions(self, connection: sa.Connection, ids: Sequence[str], lock: bool = False) -> dict[str, str]:
+        columns = self._table.c
+        return {
+            row.id: row.revision for row in self._reader.rows(connection, ids, columns.id, columns.revision, lock=lock)
+        }
 
     def clear(self, connection: sa.Connection) -> int:
         """Deletes every record."""
