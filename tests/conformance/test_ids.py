@@ -35,7 +35,7 @@ def test_every_odd_id_does_everything(bench: S3Bench, db: S3Database) -> None:
     assert db.count() == len(ODD_IDS)
     assert [record.id for record in db.search()] == sorted(ODD_IDS)
     uncached = bench.connect(cache_ttl=0)
-    for prefix in {id[:length] for id in ODD_IDS for length in (1, 4)}:
+    for prefix in {id[:length] for id in ODD_IDS[:: 3 if bench.is_moto else 1] for length in (1, 4)}:
         wanted = sorted(id for id in ODD_IDS if id.startswith(prefix))
         assert uncached.list_ids(prefix) == wanted, prefix
         assert [one.id for one in db.search(Query().filter("id", "starts_with", prefix))] == wanted, prefix
