@@ -355,11 +355,25 @@ def test_ids_sort_by_code_point_whatever_the_database_s_language(
 
 
 def test_json_is_kept_to_the_letter(db: PostgresDatabase, config: Config, admin: psycopg.Connection) -> None:
-    values = {"z": 1e16, "a": -0.0, "list": [1.0, 1]}
-    db.create(Record({**values, "price": Decimal("1.50")}, id="r"))
-    ((data, types),) = execute(admin, "SELECT data::text, types::text FROM {table}", config)
-    assert data == orjson.dumps({**values, "price": "1.50"}).decode()
-    assert types == '{"/data/price":"Decimal"}'
+    values = {"z": 1e16, "a": -0.0, "list": [1.0, 1], "text": '"\\ \n é \u2028 \x01'}
+    written = [Record({**values, "price": Decimal("1.50")}, id=id) for id in "abc"]
+    db.create(written[0])
+    db.batch_create(written[1:])
+    rows = execute(admin, "SELECT data::text, types::text, fields, replaces FROM {table}", config)
+    assert rows == [(orjson.dumps({**values, "price": "1.50"}).decode(), '{"/data/price":"Decimal"}', None, None)] * 3
+
+
+def test_batches_of_large_records_and_of_u0000_go_in_as_others_do(db: PostgresDatabase) -> None:
+    large = [Record({"text": "x" * 12_000_000, "n": n}, id=f"large {n}") for n in range(3)]
+    odd = [Record({"text": f"\0{n}"}, id=f"odd {n}") for n in range(3)]
+    for written in (large, odd):
+        db.create(written[1])
+        with pytest.raises(BatchError) as caught:
+            db.batch_create(written)
+        assert caught.value.succeeded == {0: written[0].id, 2: written[2].id}
+        assert [record and record.data for record in db.batch_read(one.id or "" for one in written)] == [
+            one.data for one in written
+        ]
 
 
 def test_damage_is_an_error_that_names_the_record(

@@ -102,6 +102,15 @@ def test_any_name_and_value_may_be_asked_for(db: SyncDatabase, record: Record, o
         assert_decided_rightly(db, Filter(name, Operator.EXISTS))
 
 
+@module_scoped
+@given(found=st.lists(records(), min_size=2, max_size=4))
+def test_a_batch_comes_back_exactly(db: SyncDatabase, found: list[Record]) -> None:
+    for number, record in enumerate(found):
+        record.id = str(number)
+    fill(db, found)
+    assert [exact_record(record) for record in db.all()] == [exact_record(record) for record in found]
+
+
 # ---------------------------------------------------------------------------------------------- where types go wrong
 def _neighbors(base: float) -> list[Any]:
     """Numbers that are equal to `base`, or nearly."""

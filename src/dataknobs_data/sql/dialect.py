@@ -7,11 +7,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, Connection, Table
+from sqlalchemy import ColumnElement, Connection, Executable, Table
 from sqlalchemy.types import TypeEngine
 
 from dataknobs_data.codec import escape_pointer
 
+Row = Mapping[str, str | None]
 Sql = ColumnElement[Any]
 Test = ColumnElement[bool]
 
@@ -140,8 +141,8 @@ class Dialect(ABC):
 
     # ------------------------------------------------------------------ writing
     @abstractmethod
-    def insert_absent(self, table: Table) -> Any:
-        """An INSERT that leaves rows alone whose id is taken."""
+    def insertion(self, table: Table, rows: Sequence[Row]) -> tuple[Executable, Row | Sequence[Row]]:
+        """An INSERT of `rows` that leaves out those whose id is taken, and its parameters."""
 
     @abstractmethod
     def wait_for_turn(self, connection: Connection) -> None:

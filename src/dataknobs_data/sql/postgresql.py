@@ -14,13 +14,14 @@ from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.types import UserDefinedType
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.sql.dialect import NUL_ESCAPE, Dialect, Slot, Sql, Test, is_utf8
+from dataknobs_data.sql.dialect import NUL_ESCAPE, Dialect, Row, Slot, Sql, Test, is_utf8
 from dataknobs_data.sql.site import Site
 
 _ID_BYTES_MAX = 2_600
 """A B-tree entry has at most 2,704 bytes, its header included: https://www.postgresql.org/docs/current/btree.html"""
 
 _PLAIN_DECIMAL = "^-?[0-9]{1,100}([.][0-9]{1,100})?$"
+_PACKED_LENGTH_MAX = 32 * 1024 * 1024
 _TABLE_CREATION_LOCK = 0x646B5F7265636F72  # any number that other programs do not take: "dk_recor"
 
 
@@ -116,12 +117,35 @@ class PostgreSQL(Dialect):
         return value == sa.any_(sa.literal(list(members), items))
 
     # ------------------------------------------------------------------ writing
-    def insert_absent(self, table: sa.Table) -> Any:
-        return insert(table).on_conflict_do_nothing(index_elements=[table.c.id])
+    def insertion(self, table: sa.Table, rows: Sequence[Row]) -> tuple[sa.Executable, Row | Sequence[Row]]:
+        statement = insert(table).on_conflict_do_nothing(index_elements=[table.c.id])
+        packed = _packed(table, rows)
+        if packed is None:
+            return statement, rows
+        columns = [sa.column(column.name, column.type) for column in table.c]
+        array = sa.cast(sa.bindparam("rows", type_=sa.Text), Verbatim())
+        unpacked = sa.func.json_to_recordset(array).table_valued(*columns).render_derived(with_types=True)
+        values = sa.select(*(sa.type_coerce(unpacked.c[column.name], sa.Text) for column in columns))
+        return statement.from_select(columns, values), {"rows": packed}
 
     def wait_for_turn(self, connection: sa.Connection) -> None:
         # CREATE TABLE IF NOT EXISTS fails on the system catalog's unique indexes when two run at once.
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_TABLE_CREATION_LOCK)))
+
+
+def _packed(table: sa.Table, rows: Sequence[Row]) -> str | None:
+    """Rows as one JSON array: in one parameter they arrive twice as fast as in a statement each.
+
+    None for a single row, for what is better not held twice, and for U+0000: JSON columns take its escape, but
+    json_to_recordset does not.
+    """
+    size = sum(len(text) for row in rows for text in row.values() if text)
+    if len(rows) == 1 or size > _PACKED_LENGTH_MAX:
+        return None
+    as_json = [column.name for column in table.c if isinstance(column.type, Verbatim)]
+    packed = [{**row, **{name: orjson.Fragment(text) for name in as_json if (text := row[name])}} for row in rows]
+    array = orjson.dumps(packed).decode()
+    return None if NUL_ESCAPE in array else array
 
 
 def _is_free_of_nul(column: Sql) -> Test:

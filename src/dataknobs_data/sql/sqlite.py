@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite import insert
 
 from dataknobs_data.exceptions import DatabaseConnectionError
-from dataknobs_data.sql.dialect import NUL_ESCAPE, Dialect, Slot, Sql, Test, is_utf8
+from dataknobs_data.sql.dialect import NUL_ESCAPE, Dialect, Row, Slot, Sql, Test, is_utf8
 from dataknobs_data.sql.site import Site
 
 MEMORY = ":memory:"
@@ -101,8 +101,8 @@ class SQLite(Dialect):
         return value.in_(members)
 
     # ------------------------------------------------------------------ writing
-    def insert_absent(self, table: sa.Table) -> Any:
-        return insert(table).on_conflict_do_nothing(index_elements=[table.c.id])
+    def insertion(self, table: sa.Table, rows: Sequence[Row]) -> tuple[sa.Executable, Sequence[Row]]:
+        return insert(table).on_conflict_do_nothing(index_elements=[table.c.id]), rows
 
     def wait_for_turn(self, connection: sa.Connection) -> None:
         """Whoever writes is alone already."""

@@ -91,9 +91,9 @@ class Writer:
         """Inserts rows; the ids that others have taken. A row is ours if the revision that stands there is."""
         if not rows:
             return set()
-        statement = self._dialect.insert_absent(self._table)
-        inserted = connection.execute(statement, rows, execution_options={"preserve_rowcount": True}).rowcount
-        if inserted == len(rows):
+        statement, parameters = self._dialect.insertion(self._table, rows)
+        result = connection.execute(statement, parameters, execution_options={"preserve_rowcount": True})
+        if result.rowcount == len(rows):
             return set()
         standing = self._revisions(connection, [row["id"] for row in rows])
         return {row["id"] for row in rows if standing.get(row["id"]) != row["revision"]}
