@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -141,6 +142,18 @@ def test_the_lock_of_a_client_that_died_is_taken_away_when_its_deadline_is_over(
     assert create_when_it_may(db, Record({"x": "x" * 5 * MIB}, id="large")) == "large"
     assert bench.ids() == ["large"]
     assert not [path for path in bench.paths() if "lock-" in path]
+
+
+def test_a_lock_is_stale_by_its_holders_deadline_not_by_that_of_who_waits(bench: S3Bench) -> None:
+    hurried = bench.open(timeout=1.0, deadline=2.0)
+    lock = engine_of(hurried)._keys.lock(bench.key("large"))
+    bench.put_key(lock, b"SOMEBODY 60.0")
+    time.sleep(3.1)
+    with pytest.raises(DatabaseOperationError, match="is held by another writer of this record"):
+        hurried.create(Record({"x": "x" * 5 * MIB}, id="large"))
+    bench.put_key(lock, b"SOMEBODY 1.0")
+    time.sleep(2.1)
+    assert hurried.create(Record({"x": "x" * 5 * MIB}, id="large")) == "large"
 
 
 def create_when_it_may(db: S3Database, record: Record) -> str:

@@ -98,7 +98,7 @@ class Uploader:
     @contextmanager
     def _turn(self, key: str, condition: Condition) -> Iterator[Deadline]:
         """Holds the lock on completing `key` and has seen that `condition` holds; gives the deadline to complete by."""
-        lock, token = self._keys.lock(key), self._runtime.new_id().encode()
+        lock, token = self._keys.lock(key), f"{self._runtime.new_id()} {self._settings.deadline}".encode()
         deadline = self._caller.deadline()
         with _nothing_written():
             etag = self._take(lock, token, deadline)
@@ -141,8 +141,8 @@ class Uploader:
                 return True
             raise
         age = head.now - head.modified if head.now else timedelta(0)
-        stale = age > timedelta(seconds=self._settings.deadline)
-        if stale or (blob and bytes(blob.body) == token):
+        body = bytes(blob.body) if blob else b""
+        if age > _holders_deadline(body, self._settings.deadline) or body == token:
             self._drop(lock, head.etag, deadline)
             return True
         return False
@@ -174,6 +174,14 @@ class Uploader:
             self._drop(lock, etag, self._caller.deadline())
         except Fault:
             pass  # it is stale after a deadline, and then taken away by whoever needs it
+
+
+def _holders_deadline(lock_body: bytes, otherwise_seconds: float) -> timedelta:
+    """What a lock says after its token: the deadline of whoever took it, which may differ from ours."""
+    try:
+        return timedelta(seconds=float(lock_body.split()[1]))
+    except (IndexError, ValueError, OverflowError):
+        return timedelta(seconds=otherwise_seconds)
 
 
 def _delete(key: str, condition: Match | None, store: ObjectStore) -> None:
