@@ -20,6 +20,7 @@ from dataknobs_data.sql.site import Site
 _ID_BYTES_MAX = 2_600
 """A B-tree entry has at most 2,704 bytes, its header included: https://www.postgresql.org/docs/current/btree.html"""
 
+_BEYOND_ASCII = r"[^\x01-\x7f]"
 _PLAIN_DECIMAL = "^-?[0-9]{1,100}([.][0-9]{1,100})?$"
 _PACKED_LENGTH_MAX = 32 * 1024 * 1024
 _TABLE_CREATION_LOCK = 0x646B5F7265636F72  # any number that other programs do not take: "dk_recor"
@@ -98,7 +99,7 @@ class PostgreSQL(Dialect):
         return text.collate("C")
 
     def is_ascii(self, text: Sql) -> Test:
-        return sa.func.octet_length(text) == sa.func.char_length(text)
+        return text.op("!~", is_comparison=True)(_BEYOND_ASCII)
 
     def is_true(self, slot: Slot) -> Test:
         return slot.text == "true"

@@ -81,14 +81,19 @@ class Scan:
 
     def count(self) -> int:
         """How many documents that are."""
-        counts = sa.select(sa.func.count(), sa.func.count().filter(self._pair.must)).select_from(self._table)
-        possible, certain = self._snapshot.connection.execute(counts.where(self._pair.may)).one()
-        found = int(certain)
-        if possible > certain:
-            doubtful = self._candidates(sa.and_(self._pair.may, sa.not_(self._pair.must)))
-            found += sum(map(self._matching, doubtful))
-        beyond = max(found - self._offset, 0)
+        beyond = max(self._matches() - self._offset, 0)
         return beyond if self._limit is None else min(beyond, self._limit)
+
+    def _matches(self) -> int:
+        count, connection = sa.func.count(), self._snapshot.connection
+        if self._query.expression is None:
+            return connection.scalars(sa.select(count).select_from(self._table)).one()
+        counts = sa.select(count, count.filter(self._pair.must)).select_from(self._table).where(self._pair.may)
+        possible, certain = connection.execute(counts).one()
+        if possible == certain:
+            return int(certain)
+        doubtful = self._candidates(sa.and_(self._pair.may, sa.not_(self._pair.must)))
+        return int(certain) + sum(map(self._matching, doubtful))
 
     # ------------------------------------------------------------------ whole documents, by id
     def _candidates(self, where: Test, limit: int | None = None, offset: int = 0) -> Iterator[Document]:
