@@ -13,6 +13,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Generator,
     Iterable,
@@ -194,6 +195,38 @@ class AsyncDatabase:
     async def _pulled(self, items: Iterator[T]) -> AsyncIterator[T]:
         while (item := await self._run(next, items, None)) is not None:
             yield item
+
+
+class AsyncSection(property):
+    """A property of a SyncDatabase that gives a section (such as S3Database.lifecycle), for an AsyncDatabase: the
+    methods of the section are awaited.
+    """
+
+    def __init__(self, section: Any) -> None:  # mypy takes a property for the function in it
+        super().__init__(lambda database: _Awaited(database, section), doc=section.__doc__)
+
+
+class _Awaited:
+    """The methods of one section of one database, awaited. The section is asked for when a method runs, in its thread:
+    that may connect the database.
+    """
+
+    def __init__(self, database: AsyncDatabase, section: property) -> None:
+        self._database = database
+        self._section = section
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            assert self._section.fget is not None
+            return getattr(self._section.fget(self._database.sync), name)(*args, **kwargs)
+
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            return await self._database._run(call, *args, **kwargs)
+
+        return awaited
 
 
 class _Pull(Iterator[T]):

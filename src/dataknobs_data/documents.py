@@ -73,13 +73,16 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One write that a user asked for. `generated`: the id was made by us, so nobody else can have it."""
+    """One write that a user asked for. `generated`: the id was made by us, so nobody else can have it. `mends`: it may also
+    replace a record that cannot be read.
+    """
 
     verb: Verb
     id: str
     record: Record
     expected_version: str | None = None
     generated: bool = False
+    mends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,13 @@ def s3_objects(request: pytest.FixtureRequest, folder: Path) -> Config:
     return make_config(server, bucket=bucket, prefix=f"{uuid.uuid4().hex}/", layout="objects")
 
 
+def s3_versioned(request: pytest.FixtureRequest, folder: Path) -> Config:
+    """The same in a bucket that keeps every version."""
+    server: SeaweedServer = request.getfixturevalue("seaweed")
+    bucket = request.getfixturevalue("versioned_bucket")
+    return make_config(server, bucket=bucket, prefix=f"{uuid.uuid4().hex}/", layout="objects")
+
+
 def overwrite_object(request: pytest.FixtureRequest, config: Config, id: str) -> None:
     """Puts half a JSON document where the record is."""
     with open_client(request.getfixturevalue("seaweed")) as client:
@@ -132,4 +139,5 @@ BACKENDS = (
     Backend("sqlite", "sqlite", file_of("db"), ("tabel", "table"), damage=break_sqlite_row),
     Backend("postgres", "postgres", postgres, ("pasword", "password"), server=True, damage=break_postgres_row),
     Backend("s3-objects", "s3", s3_objects, ("bukcet", "bucket"), server=True, damage=overwrite_object),
+    Backend("s3-versioned", "s3", s3_versioned, ("bukcet", "bucket"), server=True, damage=overwrite_object),
 )

@@ -14,7 +14,7 @@ from dataknobs_data.records import Record
 from dataknobs_data.registry import load_backend
 from tests.contract.backends import BACKENDS, Backend, Config
 from tests.contract.blocking import Blocking
-from tests.servers import SeaweedServer, new_bucket_name
+from tests.servers import SeaweedServer, new_bucket_name, open_client
 
 OpenDatabase = Callable[[], SyncDatabase]
 Filled = tuple[dict[tuple[str, str, str], SyncDatabase], ExitStack]
@@ -39,6 +39,16 @@ def contract_bucket(seaweed: SeaweedServer) -> str:
     """One bucket for all; every test has a prefix of its own."""
     name = new_bucket_name()
     seaweed.create_bucket(name)
+    return name
+
+
+@pytest.fixture(scope="session")
+def versioned_bucket(seaweed: SeaweedServer) -> str:
+    """The same, with versioning."""
+    name = new_bucket_name()
+    seaweed.create_bucket(name)
+    with open_client(seaweed) as client:
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
     return name
 
 

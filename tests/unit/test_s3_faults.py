@@ -149,6 +149,7 @@ def errors_of(module: ModuleType, not_under: tuple[type[BaseException], ...]) ->
 
 
 PUBLIC = {
+    Kind.UNSET: DatabaseOperationError,
     Kind.MISSING: RecordNotFoundError,
     Kind.NO_BUCKET: DatabaseConnectionError,
     Kind.CONDITION: DatabaseOperationError,

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
-from dataknobs_data.aio import AsyncDatabase
+from dataknobs_data.aio import AsyncDatabase, AsyncSection
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.documents import check_id
 from dataknobs_data.engine import Engine
+from dataknobs_data.query import Query
+from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.admin.cost_tags import CostTags
+from dataknobs_data.s3.admin.encryption import BucketEncryption
+from dataknobs_data.s3.admin.lifecycle import Lifecycle
+from dataknobs_data.s3.admin.object_lock import ObjectLock
+from dataknobs_data.s3.admin.plan import Plan
+from dataknobs_data.s3.admin.policy import BucketPolicy
+from dataknobs_data.s3.admin.presign import presigned
+from dataknobs_data.s3.admin.public_access import PublicAccess
+from dataknobs_data.s3.admin.replication import Replication
+from dataknobs_data.s3.admin.versions import History, Version, Versioning
+from dataknobs_data.s3.archive import Archive, Restoration, RestoreStatus
 from dataknobs_data.s3.engine import S3Engine
+from dataknobs_data.s3.explain import Explain
+from dataknobs_data.s3.recovery import Recovery
 from dataknobs_data.s3.settings import s3_settings
 from dataknobs_data.s3.tags import TagReport
 from dataknobs_data.s3.usage import Usage
@@ -20,6 +36,10 @@ class S3Database(SyncDatabase):
 
     The settings are those of `dataknobs_data.s3.settings.S3Settings`; only `bucket` is required. It connects on first
     use and may be shared by threads; at most `max_workers` requests are in flight.
+
+    What S3 offers beside objects stands in sections (`db.lifecycle`, `db.policy`, …). Whatever changes the bucket takes
+    `dry_run=True`, and returns a Plan: what is there, what will be, and what one should know. What others have put there
+    stays.
     """
 
     backend = "s3"
@@ -43,9 +63,128 @@ class S3Database(SyncDatabase):
         """The requests sent by this database since it was opened, by S3 operation, with bytes and dollars."""
         return self._s3().usage
 
+    # ------------------------------------------------------------------ versions
+    def versioning(self) -> str | None:
+        """Whether the bucket keeps versions: "Enabled", "Suspended", or None where it never did."""
+        return Versioning(self._s3().control).status()
+
+    def enable_versioning(self, *, dry_run: bool = False) -> Plan:
+        """From now on a write or delete keeps what was there before, for `history`, `revert` and `undelete`.
+
+        It holds for the whole bucket, and can be suspended but not undone. Every version is paid for until it is deleted.
+        """
+        plan = Versioning(self._s3().control).enable(dry_run=dry_run)
+        self._s3().bucket_changed()
+        return plan
+
+    def suspend_versioning(self, *, dry_run: bool = False) -> Plan:
+        """From now on a write replaces what was there. The versions that there are stay."""
+        plan = Versioning(self._s3().control).suspend(dry_run=dry_run)
+        self._s3().bucket_changed()
+        return plan
+
+    def history(self, id: str, *, limit: int | None = None) -> list[Version]:
+        """The versions of a record, newest first, its deletions among them; [] where there never was one.
+
+        `limit`: only so many of the newest. One listing and one HEAD for each version.
+        """
+        return History(self._s3().control).of(id, limit)
+
+    def revert(self, id: str, version_id: str, *, expected_version: str | None = None) -> Record:
+        """Makes an older version the present one, by writing it again: nothing of the history is lost. Returns it.
+
+        Also brings back a deleted record, and mends one that is damaged. Raises RecordNotFoundError where there is no such
+        version, or where it is a deletion; ConcurrencyError as `update` does.
+        """
+        return Recovery(self._s3()).revert(id, version_id, expected_version)
+
+    def undelete(self, id: str) -> bool:
+        """Brings a deleted record back as it was; False where it is not deleted.
+
+        Raises RecordNotFoundError where there is no version of it to bring back.
+        """
+        return Recovery(self._s3()).undelete(id)
+
+    # ------------------------------------------------------------------ archive classes, links
+    def restore(
+        self,
+        which: str | Iterable[str] | Query,
+        *,
+        days: int = 7,
+        tier: str = "Standard",
+        wait: bool = False,
+        timeout: float | None = None,
+        on_progress: Callable[[Restoration], None] | None = None,
+        dry_run: bool = False,
+    ) -> Restoration:
+        """Asks S3 to make archived records readable for `days`, and says what that costs and how long it takes.
+
+        which        an id, ids, or a query whose filters the ids (or documents in memory) decide: archived content cannot be
+                     looked at
+        tier         "Expedited", "Standard" or "Bulk": dear and fast, or cheap and slow
+        wait         come back when all of them can be read, or after `timeout` seconds; `on_progress` hears of it meanwhile.
+                     Without it, `restore_status` tells later how far it is
+        dry_run      only say what it would cost
+        """
+        return Archive(self._s3()).restore(
+            which, days=days, tier=tier, wait=wait, timeout=timeout, on_progress=on_progress, dry_run=dry_run
+        )
+
+    def restore_status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
+        """Of each of these records whether it can be read now, and until when; one HEAD each."""
+        return Archive(self._s3()).status(which)
+
+    def presign(self, id: str, seconds: int = 3600, *, version_id: str | None = None) -> str:
+        """An address at which anybody may read the record's document for so many seconds. Sends nothing.
+
+        It works no longer than the credentials that signed it; at most 7 days. Whoever has it can read the record.
+        """
+        return presigned(self._s3().control, check_id(id), seconds, version_id)
+
+    # ------------------------------------------------------------------ sections
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Rules that move records to other storage classes, or delete old versions and what is left of failed uploads."""
+        return Lifecycle(self._s3().control)
+
+    @property
+    def replication(self) -> Replication:
+        """Copies of every write in another bucket."""
+        return Replication(self._s3().control)
+
+    @property
+    def encryption(self) -> BucketEncryption:
+        """What the bucket does to objects that come without a wish; the `encryption` setting is that of this database."""
+        return BucketEncryption(self._s3().control)
+
+    @property
+    def policy(self) -> BucketPolicy:
+        """Who may do what in the bucket: no more than this configuration needs."""
+        return BucketPolicy(self._s3().control)
+
+    @property
+    def public_access(self) -> PublicAccess:
+        """The lock on public access to the bucket."""
+        return PublicAccess(self._s3().control)
+
+    @property
+    def object_lock(self) -> ObjectLock:
+        """Retention and legal holds, for records that must not change."""
+        return ObjectLock(self._s3().control)
+
+    @property
+    def cost_tags(self) -> CostTags:
+        """Tags of the bucket, by which AWS splits the bill."""
+        return CostTags(self._s3().control)
+
+    @property
+    def explain(self) -> Explain:
+        """What something will cost and take, before it is done."""
+        return Explain(self._s3().control)
+
 
 class AsyncS3Database(AsyncDatabase):
-    """`S3Database` for asyncio."""
+    """`S3Database` for asyncio. The methods of its sections are awaited: `await db.lifecycle.add(…)`."""
 
     sync_class = S3Database
     sync: S3Database
@@ -58,6 +197,70 @@ class AsyncS3Database(AsyncDatabase):
     def usage(self) -> Usage:
         """See S3Database.usage."""
         return self.sync.usage
+
+    async def versioning(self) -> str | None:
+        """See S3Database.versioning."""
+        return await self._run(self.sync.versioning)
+
+    async def enable_versioning(self, *, dry_run: bool = False) -> Plan:
+        """See S3Database.enable_versioning."""
+        return await self._run(self.sync.enable_versioning, dry_run=dry_run)
+
+    async def suspend_versioning(self, *, dry_run: bool = False) -> Plan:
+        """See S3Database.suspend_versioning."""
+        return await self._run(self.sync.suspend_versioning, dry_run=dry_run)
+
+    async def history(self, id: str, *, limit: int | None = None) -> list[Version]:
+        """See S3Database.history."""
+        return await self._run(self.sync.history, id, limit=limit)
+
+    async def revert(self, id: str, version_id: str, *, expected_version: str | None = None) -> Record:
+        """See S3Database.revert."""
+        return await self._run(self.sync.revert, id, version_id, expected_version=expected_version)
+
+    async def undelete(self, id: str) -> bool:
+        """See S3Database.undelete."""
+        return await self._run(self.sync.undelete, id)
+
+    async def restore(
+        self,
+        which: str | Iterable[str] | Query,
+        *,
+        days: int = 7,
+        tier: str = "Standard",
+        wait: bool = False,
+        timeout: float | None = None,
+        on_progress: Callable[[Restoration], None] | None = None,
+        dry_run: bool = False,
+    ) -> Restoration:
+        """See S3Database.restore."""
+        return await self._run(
+            self.sync.restore,
+            which,
+            days=days,
+            tier=tier,
+            wait=wait,
+            timeout=timeout,
+            on_progress=on_progress,
+            dry_run=dry_run,
+        )
+
+    async def restore_status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
+        """See S3Database.restore_status."""
+        return await self._run(self.sync.restore_status, which)
+
+    async def presign(self, id: str, seconds: int = 3600, *, version_id: str | None = None) -> str:
+        """See S3Database.presign."""
+        return await self._run(self.sync.presign, id, seconds, version_id=version_id)
+
+    lifecycle = AsyncSection(S3Database.lifecycle)
+    replication = AsyncSection(S3Database.replication)
+    encryption = AsyncSection(S3Database.encryption)
+    policy = AsyncSection(S3Database.policy)
+    public_access = AsyncSection(S3Database.public_access)
+    object_lock = AsyncSection(S3Database.object_lock)
+    cost_tags = AsyncSection(S3Database.cost_tags)
+    explain = AsyncSection(S3Database.explain)
 
 
 SyncS3Database = S3Database

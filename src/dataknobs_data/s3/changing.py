@@ -83,7 +83,7 @@ class Changer:
 
     def _replace(self, change: Change, deadline: Deadline) -> Document | None:
         current = self._objects.held_copy(change.id) if self._can.conditional_put else None
-        current = current or self._objects.fetch_or_outline(change.id, deadline)
+        current = current or self._look(change, deadline)
         for number in itertools.count():
             document, current = self._resolved(change, current, deadline)
             if document is None:
@@ -93,13 +93,16 @@ class Changer:
                 return document
             if fault.answer_lost:
                 return self._settle(document, fault, deadline, creating=current is None)
-            found = self._objects.fetch_or_outline(change.id, deadline)
+            found = self._look(change, deadline)
             if found is None and current is None:
                 self._refused(number, change.id, fault)
             elif number:  # the first refusal may only mean that the copy in memory was old
                 self._caller.pause(number)
             current = found
         raise AssertionError("the loop ends by itself")
+
+    def _look(self, change: Change, deadline: Deadline) -> Stored | None:
+        return self._objects.fetch_or_outline(change.id, deadline, damaged=change.mends)
 
     def _resolved(
         self, change: Change, current: Stored | None, deadline: Deadline
@@ -110,7 +113,7 @@ class Changer:
         except ConcurrencyError:
             if current is None or current.certain:
                 raise
-        current = self._objects.fetch_or_outline(change.id, deadline)
+        current = self._look(change, deadline)
         return resolve(change, current.document if current else None, self._runtime), current
 
     def _try_to_put(
@@ -136,7 +139,7 @@ class Changer:
         key = self._keys.record(document.id)
         condition = condition if self._can.conditional_put else None
         tags = self._tagger.tags(document) if self._can.tags else None
-        options = PutOptions(headers_of(document), tags, self._settings.storage_class)
+        options = PutOptions(headers_of(document, self._settings.author), tags, self._settings.storage_class)
         self._caller.meter.moved(up=len(body))
         if self._is_large(body):
             etag = self._uploader.upload(key, body, options, condition)

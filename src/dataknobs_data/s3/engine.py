@@ -15,6 +15,7 @@ from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.registry import missing_driver
 from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.changing import Changer
@@ -27,7 +28,7 @@ from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.probe import capabilities, holds_long_segments, require_conditions
+from dataknobs_data.s3.probe import capabilities, forget_capabilities, holds_long_segments, require_conditions
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault, Kind, Listed
@@ -58,6 +59,7 @@ class S3Engine(Engine):
     _uploader: Uploader
     _listing: ListingCache
     _many: FanOut
+    control: Control
 
     def __init__(self, settings: S3Settings, runtime: Runtime) -> None:
         self._settings = settings
@@ -89,6 +91,7 @@ class S3Engine(Engine):
         self._listing = ListingCache(self._settings.cache_ttl, self._runtime.monotonic, clock)
         self._lister = Lister(self._caller, self._keys)
         self._many = FanOut(self._settings.max_workers, "dataknobs-s3")
+        self.control = Control(self._caller, self._place, self._keys, self._settings, self._runtime, self._many)
         self._made = None
         with translated("opening the database", self._place):
             self._make_bucket()
@@ -131,6 +134,12 @@ class S3Engine(Engine):
         return Writers(
             changer, deleter, Remover(caller, keys, objects, deleter, self._lister, self._many, self._listing)
         )
+
+    def bucket_changed(self) -> None:
+        """What the store was found to do is found out again: the bucket was set up in another way."""
+        with self._preparing:
+            forget_capabilities(self._place)
+            self._made = None
 
     def close(self) -> None:
         self._many.close()

@@ -38,8 +38,13 @@ RESTORE_ADVICE = (
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html"""
 
 
-def public_error(fault: Fault, doing: str, place: object, **context: object) -> DataknobsDataError:
-    """The error for a user whose operation (`doing`, such as "reading record 'x'") met `fault` at `place`."""
+def public_error(
+    fault: Fault, doing: str, place: object, *, needs: str | None = None, **context: object
+) -> DataknobsDataError:
+    """The error for a user whose operation (`doing`, such as "reading record 'x'") met `fault` at `place`.
+
+    `needs`: the permission that the request takes, where it is not one of those for records.
+    """
     kind = fault.kind
     message = f"{doing} in {place}: {fault}"
     context = {**context, "status": fault.status, "code": fault.code}
@@ -52,6 +57,8 @@ def public_error(fault: Fault, doing: str, place: object, **context: object) -> 
     if fault.code == "InvalidBucketName":
         return ConfigurationError(f"s3 backend: {message}", key="bucket")
     advice = f"; {_ADVICE[kind]}" if kind in _ADVICE else ""
+    if needs and kind is Kind.DENIED:
+        context, advice = {**context, "permission": needs}, f"; grant this identity {needs}"
     error = {
         Kind.NO_BUCKET: DatabaseConnectionError,
         Kind.CREDENTIALS: DatabaseConnectionError,
@@ -67,9 +74,9 @@ def public_error(fault: Fault, doing: str, place: object, **context: object) -> 
 
 
 @contextmanager
-def translated(doing: str, place: object, **context: object) -> Iterator[None]:
+def translated(doing: str, place: object, *, needs: str | None = None, **context: object) -> Iterator[None]:
     """Turns a Fault that leaves the block into the public error."""
     try:
         yield
     except Fault as fault:
-        raise public_error(fault, doing, place, **context) from fault
+        raise public_error(fault, doing, place, needs=needs, **context) from fault

@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 from dataknobs_data.documents import Document
 from dataknobs_data.runtime import iso_utc
 from dataknobs_data.s3.store import Head
 
-BORN, REPLACES, REVISION, CREATED_AT = "born", "replaces", "revision", "created-at"
+BORN, REPLACES, REVISION, CREATED_AT, AUTHOR = "born", "replaces", "revision", "created-at", "author"
 
 
-def headers_of(document: Document) -> dict[str, str]:
-    """The user metadata of a document's object; plain ASCII, whatever another writer's document had in these places."""
+def headers_of(document: Document, author: str | None = None) -> dict[str, str]:
+    """The user metadata of a document's object; plain ASCII, whatever another writer's document had in these places.
+
+    `author`: who writes it, for the history of versions.
+    """
     headers = {BORN: document.born, REVISION: document.revision, CREATED_AT: document.created_at}
     headers = {name: _quoted(value) for name, value in headers.items()}
     if document.replaces:
         headers[REPLACES] = " ".join(map(_quoted, sorted(document.replaces)))
+    if author:
+        headers[AUTHOR] = quote(author, safe=" @:")
     return headers
+
+
+def author_of(metadata: Mapping[str, str]) -> str | None:
+    """Who wrote the object with this user metadata, where the writer said."""
+    return unquote(metadata[AUTHOR]) if AUTHOR in metadata else None
 
 
 def _quoted(value: str) -> str:

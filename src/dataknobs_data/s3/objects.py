@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dataknobs_data import codec
 from dataknobs_data.documents import Document
+from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.runtime import iso_utc
 from dataknobs_data.s3.cache import Held, RecordCache
 from dataknobs_data.s3.calls import Caller, Deadline
@@ -49,12 +50,17 @@ class Objects:
         assert held is not None, "a store says 'not modified' only when it was asked"
         return self._stored(id, held, certain=True)
 
-    def fetch_or_outline(self, id: str, deadline: Deadline | None = None) -> Stored | None:
-        """As `fetch`; of an archived record only what its headers say, which is enough to replace it."""
+    def fetch_or_outline(self, id: str, deadline: Deadline | None = None, *, damaged: bool = False) -> Stored | None:
+        """As `fetch`; of an archived record only what its headers say, which is enough to replace it. With `damaged` that
+        is also the answer for a record whose content makes no sense.
+        """
         try:
             return self.fetch(id, deadline)
         except Fault as fault:
             if fault.kind is not Kind.ARCHIVED:
+                raise
+        except DataFormatError:
+            if not damaged:
                 raise
         head = self.head(id, deadline)
         return Stored(outline(id, head), head.etag, certain=True) if head else None
@@ -87,7 +93,7 @@ class Objects:
                 return None
             raise
         assert blob is not None
-        if blob.version_id != version_id:
+        if blob.version_id != version_id and (blob.version_id, version_id) != (None, "null"):
             return None  # SeaweedFS 4.48 answers any version id with the current object where versions are off
         return self._stored(id, _held(blob), certain=True).document
 

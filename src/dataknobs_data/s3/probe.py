@@ -56,6 +56,12 @@ def capabilities(caller: Caller, keys: Keys, place: Place, name: str) -> Capabil
         return _known[address]
 
 
+def forget_capabilities(place: Place) -> None:
+    """The store at `place` is asked again before the next first write."""
+    with _asking[place.endpoint, place.bucket]:
+        _known.pop((place.endpoint, place.bucket), None)
+
+
 def _ask(caller: Caller, keys: Keys, name: str) -> Capabilities:
     for number in range(TRIES):
         try:

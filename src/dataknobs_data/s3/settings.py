@@ -22,6 +22,9 @@ STORAGE_CLASSES = (
 )  # fmt: skip
 """https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, x-amz-storage-class."""
 
+AUTHOR_BYTES_MAX = 200
+"""It shares the 2 KB of user metadata with marks of our own; https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingMetadata.html."""
+
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[!-~]+")
 """What boto3 takes; the store knows better. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
 
@@ -51,6 +54,7 @@ class S3Settings:
     encryption                 "SSE-S3", "SSE-KMS", or the KMS key (id, alias or ARN) to encrypt documents with
     expected_bucket_owner      account id; requests fail when the bucket belongs to another
     create_bucket              make a missing bucket; default: only on custom endpoints
+    author                     who writes, in a word: a name or a job; stands in each version's history
     tags                       mirror metadata as object tags: true, false, or the names to mirror
     layout                     "objects": one object a record
     timeout                    seconds for one request with its retries; deadline: for one operation on one record
@@ -75,6 +79,7 @@ class S3Settings:
     encryption: str | None = None
     expected_bucket_owner: str | None = None
     create_bucket: bool | None = None
+    author: str | None = None
     tags: bool | list[str] = True
     layout: str = "objects"
     timeout: float = 20.0
@@ -133,6 +138,8 @@ def _check_choices(settings: S3Settings) -> None:
         raise ConfigurationError(
             "s3 backend: session_token goes with access_key_id and secret_access_key", key="session_token"
         )
+    if settings.author and len(settings.author.encode()) > AUTHOR_BYTES_MAX:
+        raise ConfigurationError(f"s3 backend: author may have at most {AUTHOR_BYTES_MAX} bytes", key="author")
     if settings.endpoint_url:
         _check_endpoint(settings.endpoint_url)
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Kind(Enum):
@@ -22,6 +22,7 @@ class Kind(Enum):
     DENIED = "access denied"
     CREDENTIALS = "the credentials are missing or wrong"
     REGION = "the bucket is in another region"
+    UNSET = "the bucket has no such configuration"
     ARCHIVED = "the object lies in an archive class"
     UNSUPPORTED = "the store does not implement this"
     REFUSED = "the request makes no sense to the store"
@@ -86,7 +87,9 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """An object's headers. `restore` is S3's x-amz-restore text; `now` the store's clock when it answered."""
+    """An object's headers. `restore` is S3's x-amz-restore text, `archive_status` the archive tier of an
+    INTELLIGENT_TIERING object, if it is in one; `now` the store's clock when it answered.
+    """
 
     etag: str
     size: int
@@ -95,6 +98,7 @@ class Head:
     storage_class: str
     restore: str | None
     now: datetime | None = None
+    archive_status: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +108,30 @@ class Listed:
     key: str
     etag: str
     size: int
+    storage_class: str = "STANDARD"
+
+
+@dataclass(frozen=True, slots=True)
+class ListedVersion:
+    """One line of a listing of versions; size in bytes. A delete marker has neither ETag nor size."""
+
+    key: str
+    version_id: str
+    modified: datetime
+    is_latest: bool
+    is_delete_marker: bool
+    owner: str | None
+    etag: str = ""
+    size: int = 0
+    storage_class: str = "STANDARD"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionPage:
+    """Up to 1,000 lines of a listing of versions, and where the next page begins: after this key and version."""
+
+    items: list[ListedVersion]
+    after: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +148,7 @@ class ObjectStore(Protocol):
     def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
         """The object; None when it still has the ETag `unless_etag`."""
 
-    def head(self, key: str) -> Head:
+    def head(self, key: str, *, version_id: str | None = None) -> Head:
         """The object's headers."""
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
@@ -134,6 +162,9 @@ class ObjectStore(Protocol):
 
     def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
         """The next up to 1,000 objects below `prefix`."""
+
+    def list_versions(self, prefix: str, *, after: tuple[str, str] | None = None) -> VersionPage:
+        """The next up to 1,000 versions and delete markers of objects whose keys begin with `prefix`, newest first."""
 
     def get_tags(self, key: str) -> dict[str, str]:
         """The object's tags."""
@@ -156,5 +187,14 @@ class ObjectStore(Protocol):
     def create_bucket(self) -> None:
         """Makes the bucket; harmless when it is ours already."""
 
+    def control(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        """One request of the control plane by its name in S3's API reference, with boto3's parameters and answer.
+
+        The bucket is this one unless `Bucket` is given. Timestamps in the answer are text.
+        """
+
+    def presign(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
+        """An address at which anybody may GET the object for so long. Sends nothing."""
+
     def close(self) -> None:
-        """Closes connections. The only method that is no request."""
+        """Closes connections. Sends nothing."""

@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from botocore import xform_name
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -27,7 +28,20 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
-from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Head, Kind, Listed, Match, Page, PutOptions
+from dataknobs_data.s3.store import (
+    Absent,
+    Blob,
+    Condition,
+    Fault,
+    Head,
+    Kind,
+    Listed,
+    ListedVersion,
+    Match,
+    Page,
+    PutOptions,
+    VersionPage,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -86,9 +100,10 @@ class BotoStore:
                 body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]), answer.get("VersionId")
             )
 
-    def head(self, key: str) -> Head:
+    def head(self, key: str, *, version_id: str | None = None) -> Head:
+        extra: Any = _given(VersionId=version_id)
         with _faults(bare_404=Kind.MISSING):
-            answer = self._client.head_object(**self._where, Key=key)
+            answer = self._client.head_object(**self._where, Key=key, **extra)
             now = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
             return Head(
                 etag=answer["ETag"],
@@ -98,6 +113,7 @@ class BotoStore:
                 storage_class=answer.get("StorageClass", "STANDARD"),
                 restore=answer.get("Restore"),
                 now=text_time(now) if now else None,
+                archive_status=answer.get("ArchiveStatus"),
             )
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
@@ -121,8 +137,19 @@ class BotoStore:
         extra: Any = _given(ContinuationToken=token, StartAfter=start_after)
         with _faults():
             answer = self._client.list_objects_v2(**self._where, Prefix=prefix, **extra)
-            items = [Listed(o["Key"], o["ETag"], o["Size"]) for o in answer.get("Contents", ())]
+            items = [
+                Listed(line["Key"], line["ETag"], line["Size"], line.get("StorageClass", "STANDARD"))
+                for line in answer.get("Contents", ())
+            ]
             return Page(items, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
+
+    def list_versions(self, prefix: str, *, after: tuple[str, str] | None = None) -> VersionPage:
+        extra: Any = _given(KeyMarker=after and after[0], VersionIdMarker=after and after[1])
+        with _faults():
+            answer = self._client.list_object_versions(**self._where, Prefix=prefix, **extra)
+            lines = _in_order(answer)
+            more = (answer["NextKeyMarker"], answer["NextVersionIdMarker"]) if answer["IsTruncated"] else None
+            return VersionPage([_listed_version(line) for line in lines], more)
 
     def get_tags(self, key: str) -> dict[str, str]:
         with _faults():
@@ -169,6 +196,18 @@ class BotoStore:
             if fault.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
                 raise
 
+    def control(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        where = {} if "Bucket" in parameters else self._where
+        with _faults(bare_404=Kind.MISSING if operation.startswith("Head") else Kind.SERVER):
+            answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**where, **parameters)
+        return answer
+
+    def presign(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
+        # Without the expected owner: it would be signed as a header, which no browser sends.
+        parameters = {"Bucket": self.bucket, "Key": key, **_given(VersionId=version_id)}
+        with _faults():
+            return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
+
     def _headers(self, options: PutOptions) -> Any:
         headers = {
             "ContentType": "application/json",
@@ -180,6 +219,27 @@ class BotoStore:
         if options.storage_class:
             headers["StorageClass"] = options.storage_class
         return headers
+
+
+def _in_order(answer: Any) -> list[Any]:
+    """The lines of a listing of versions as they came, which is newest first (see stores/parsing.py)."""
+    by_kind = {"Version": iter(answer.get("Versions", ())), "DeleteMarker": iter(answer.get("DeleteMarkers", ()))}
+    return [next(by_kind[kind]) for kind in answer["Lines"]]
+
+
+def _listed_version(line: Any) -> ListedVersion:
+    owner = line.get("Owner", {})
+    return ListedVersion(
+        key=line["Key"],
+        version_id=line["VersionId"],
+        modified=text_time(line["LastModified"]),
+        is_latest=line["IsLatest"],
+        is_delete_marker="ETag" not in line,
+        owner=owner.get("DisplayName") or owner.get("ID"),
+        etag=line.get("ETag", ""),
+        size=line.get("Size", 0),
+        storage_class=line.get("StorageClass", "STANDARD"),
+    )
 
 
 class _View(io.RawIOBase):
@@ -239,6 +299,19 @@ _BY_CODE = {
     "NoSuchKey": Kind.MISSING,
     "NoSuchVersion": Kind.MISSING,
     "NoSuchUpload": Kind.MISSING,
+    "NoSuchObjectLockConfiguration": Kind.UNSET,
+    "NoSuchLifecycleConfiguration": Kind.UNSET,
+    "NoSuchBucketPolicy": Kind.UNSET,
+    "NoSuchPublicAccessBlockConfiguration": Kind.UNSET,
+    "NoSuchTagSet": Kind.UNSET,
+    "ObjectLockConfigurationNotFoundError": Kind.UNSET,
+    "ReplicationConfigurationNotFoundError": Kind.UNSET,
+    "ServerSideEncryptionConfigurationNotFoundError": Kind.UNSET,
+    "InvalidBucketState": Kind.REFUSED,
+    "RestoreAlreadyInProgress": Kind.REFUSED,
+    "ObjectAlreadyInActiveTierError": Kind.REFUSED,
+    "OperationAborted": Kind.THROTTLED,
+    "MethodNotAllowed": Kind.UNSUPPORTED,
     "InvalidObjectState": Kind.ARCHIVED,
     "InvalidAccessKeyId": Kind.CREDENTIALS,
     "SignatureDoesNotMatch": Kind.CREDENTIALS,

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 
 from botocore.parsers import ResponseParserError, ResponseParserFactory, RestXMLParser
 
-_LISTING, _DELETION = "ListObjectsV2Output", "DeleteObjectsOutput"
+_LISTING, _DELETION, _VERSIONS = "ListObjectsV2Output", "DeleteObjectsOutput", "ListObjectVersionsOutput"
 
 
 class ListingParserFactory(ResponseParserFactory):
@@ -39,6 +39,10 @@ class ListingParser(RestXMLParser):
         name = shape.name if shape is not None and response["status_code"] == 200 else None
         if name == _DELETION:
             _check_root(response["body"], "DeleteResult")  # in which silence means success
+        if name == _VERSIONS:
+            root = _check_root(response["body"], "ListVersionsResult")
+            lines = [tag for child in root if (tag := child.tag.rpartition("}")[2]) in ("Version", "DeleteMarker")]
+            return {**super().parse(response, shape), "Lines": lines}  # botocore forgets in which order they came
         if name != _LISTING:
             return super().parse(response, shape)
         try:
@@ -65,11 +69,16 @@ def _listing(body: bytes) -> dict[str, Any]:
     if truncated not in ("true", "false"):
         raise ValueError(f"a listing that does not say whether it is truncated: {truncated!r}")
     space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
-    key, etag, size = f"{space}Key", f"{space}ETag", f"{space}Size"
+    key, etag, size, storage_class = f"{space}Key", f"{space}ETag", f"{space}Size", f"{space}StorageClass"
     parsed: dict[str, Any] = {
         "IsTruncated": truncated == "true",
         "Contents": [
-            {"Key": line.findtext(key), "ETag": line.findtext(etag), "Size": int(line.findtext(size, ""))}
+            {
+                "Key": line.findtext(key),
+                "ETag": line.findtext(etag),
+                "Size": int(line.findtext(size, "")),
+                "StorageClass": line.findtext(storage_class) or "STANDARD",
+            }
             for line in root.iterfind(f"{space}Contents")
         ],
     }

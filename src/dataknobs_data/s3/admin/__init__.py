@@ -1,0 +1,1 @@
+"""What S3 offers beside objects: versions, archives, lifecycles, replication, encryption, policies, locks."""

@@ -1,0 +1,156 @@
+"""A bucket that keeps every version of an object: its switch, and one record's history.
+
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from dataknobs_data.documents import check_id
+from dataknobs_data.s3.admin.control import PERMISSIONS, Control
+from dataknobs_data.s3.admin.plan import Configuration, Plan
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.headers import author_of, outline
+from dataknobs_data.s3.store import Fault, Head, Kind, ListedVersion
+
+PROPAGATION_NOTE = (
+    "on AWS, wait 15 minutes before you write to a bucket whose versioning was never on before: "
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/manage-versioning-examples.html"
+)
+COST_NOTE = "every version is paid for until it is deleted: lifecycle.add(noncurrent_days=…) bounds that"
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of a record, or its deletion.
+
+    version_id        for `read(id, version_id=…)` and `revert`; "null" for what was written without versioning
+    at                when the store had it, by the store's clock
+    is_latest         it is what `read(id)` finds; as a deletion: why `read(id)` finds nothing
+    is_delete_marker  the record was deleted here; there is nothing to read
+    revision          what `get_version` said then; None for a deletion
+    author            the `author` setting of whoever wrote it; None where they had none, and for a deletion
+    owner             the account that owns it, as the store tells
+    size_bytes        of the document
+    storage_class     where it lies
+    etag              of the object
+    """
+
+    version_id: str
+    at: datetime
+    is_latest: bool
+    is_delete_marker: bool
+    revision: str | None
+    author: str | None
+    owner: str | None
+    size_bytes: int
+    storage_class: str
+    etag: str
+
+
+class Versioning(Configuration):
+    """Whether the bucket keeps versions: "Enabled", "Suspended", or None where it never did."""
+
+    what = "versioning"
+
+    def _read(self) -> str | None:
+        answer = self._control.send("GetBucketVersioning", "reading whether versions are kept")
+        status: str | None = answer.get("Status")
+        return status
+
+    def _write(self, value: Any) -> None:
+        self._control.send("PutBucketVersioning", "switching versioning", VersioningConfiguration={"Status": value})
+
+    def status(self) -> str | None:
+        """As the store says now."""
+        return self._read()
+
+    def enable(self, *, dry_run: bool) -> Plan:
+        """From now on a write or delete keeps what was there before."""
+        first = PROPAGATION_NOTE if self._control.place.is_aws else None
+        return self._change(
+            lambda before: ("Enabled", [note for note in (None if before else first, COST_NOTE) if note]),
+            dry_run=dry_run,
+        )
+
+    def suspend(self, *, dry_run: bool) -> Plan:
+        """From now on a write replaces what was there; versions that there are stay."""
+        return self._change(
+            lambda before: ("Suspended" if before else before, ["the versions that there are stay, and are paid for"]),
+            dry_run=dry_run,
+        )
+
+
+class History:
+    """The versions of single records."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    def of(self, id: str, limit: int | None = None) -> list[Version]:
+        """Newest first: one listing, and a HEAD for each version."""
+        doing = f"reading the history of record {id!r}"
+        with translated(doing, self._control.place, needs=PERMISSIONS["ListObjectVersions"], id=id):
+            listed = sorted(islice(self._listed(id), limit), key=_when, reverse=True)
+        with translated(doing, self._control.place, needs=PERMISSIONS["HeadObject"], id=id):
+            heads = list(self._control.many.map(self._head, listed))
+        pairs = zip(listed, heads, strict=True)
+        return [_version(id, line, head) for line, head in pairs if line.is_delete_marker or head]
+
+    def newest(self, id: str) -> ListedVersion | None:
+        """The newest version of a record that is no deletion; if it is not the latest, the record is deleted now."""
+        doing, needs = f"looking for versions of record {id!r}", PERMISSIONS["ListObjectVersions"]
+        with translated(doing, self._control.place, needs=needs, id=id):
+            return next((line for line in self._listed(id) if not line.is_delete_marker), None)
+
+    def _listed(self, id: str) -> Iterator[ListedVersion]:
+        key = self._control.keys.record(check_id(id))
+        after: tuple[str, str] | None = None
+        while True:
+            page = self._control.caller.send("ListObjectVersions", _page_of(key, after))
+            yield from (line for line in page.items if line.key == key)
+            after = page.after
+            if after is None or after[0] > key:
+                return
+
+    def _head(self, line: ListedVersion) -> Head | None:
+        """Its headers; None for a deletion, and where the version is gone since it was listed."""
+        if line.is_delete_marker:
+            return None
+        # moto 5.2 knows no version "null" in a bucket that never kept versions.
+        version_id = None if line.is_latest and line.version_id == "null" else line.version_id
+        try:
+            head = self._control.caller.send("HeadObject", lambda store: store.head(line.key, version_id=version_id))
+        except Fault as fault:
+            if fault.kind is Kind.MISSING:
+                return None
+            raise
+        return head if head.etag == line.etag else None
+
+
+def _page_of(key: str, after: tuple[str, str] | None) -> Any:
+    return lambda store: store.list_versions(key, after=after)
+
+
+def _when(line: ListedVersion) -> tuple[bool, datetime]:
+    return line.is_latest, line.modified
+
+
+def _version(id: str, line: ListedVersion, head: Head | None) -> Version:
+    return Version(
+        version_id=line.version_id,
+        at=line.modified,
+        is_latest=line.is_latest,
+        is_delete_marker=line.is_delete_marker,
+        revision=outline(id, head).revision if head else None,
+        author=author_of(head.metadata) if head else None,
+        owner=line.owner,
+        size_bytes=line.size,
+        storage_class=line.storage_class,
+        etag=line.etag,
+    )
