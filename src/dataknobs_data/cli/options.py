@@ -32,4 +32,6 @@ Table = Annotated[bool, typer.Option("--table", help="A table (default in a term
 Metadata = Annotated[
     bool, typer.Option("--metadata", "-m", help="Also id, metadata and exact types; `create` takes them back.")
 ]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be changed.")]
+JsonDocument = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error comes from.")]

@@ -36,12 +36,12 @@ def for_people(json: bool, table: bool) -> bool:
 
 def say(message: str, style: str = "") -> None:
     """One line on stderr."""
-    stderr.print(Text(_escaped(message, keep="\n"), style), soft_wrap=True)
+    stderr.print(Text(escaped(message, keep="\n"), style), soft_wrap=True)
 
 
 def error(message: str) -> None:
     """What went wrong, on stderr."""
-    stderr.print(Text.assemble(("error: ", "bold red"), _escaped(message, keep="\n")), soft_wrap=True)
+    stderr.print(Text.assemble(("error: ", "bold red"), escaped(message, keep="\n")), soft_wrap=True)
 
 
 def say_missing(ids: Sequence[str]) -> Exit:
@@ -66,7 +66,7 @@ def print_record(record: Record, *, metadata: bool) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _row(record, metadata).items():
-        table.add_row(_escaped(name), _cell(value))
+        table.add_row(escaped(name), _cell(value))
     Console(highlight=False).print(table)
 
 
@@ -97,7 +97,7 @@ def _table(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
     for name in names:
         numbers = all(isinstance(row[name], int | float) for row in rows if row.get(name) is not None)
         table.add_column(
-            Text(_escaped(name)),
+            Text(escaped(name)),
             justify="right" if numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
@@ -124,7 +124,7 @@ def _footer(count: int, left_out: Sequence[str], more: bool) -> str:
     if more:
         parts[0] = f"the first {count:,} records; --limit N shows more, --json prints all"
     if left_out:
-        parts.append(f"not shown: {', '.join(map(_escaped, left_out))} (--select, --json)")
+        parts.append(f"not shown: {', '.join(map(escaped, left_out))} (--select, --json)")
     return "\n".join(parts)
 
 
@@ -133,10 +133,10 @@ def _cell(value: Any) -> Text:
         return Text("null", "dim")
     plain = to_json(value, "", {})
     text = plain if isinstance(plain, str) else orjson.dumps(plain).decode()
-    return Text(_escaped(text))
+    return Text(escaped(text))
 
 
-def _escaped(text: str, keep: str = "") -> str:
+def escaped(text: str, keep: str = "") -> str:
     """`text` with whatever a terminal could take for a command, or a line's end, spelled out."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 

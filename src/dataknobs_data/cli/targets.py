@@ -6,10 +6,15 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.factory import DatabaseFactory, open_url
+from dataknobs_data.registry import load_backend
+
+if TYPE_CHECKING:
+    from dataknobs_data.backends.s3 import S3Database
 
 CONFIG_VARIABLE, CONFIG_FILE = "DATAKNOBS_CONFIG", "dataknobs.yaml"
 
@@ -17,6 +22,15 @@ CONFIG_VARIABLE, CONFIG_FILE = "DATAKNOBS_CONFIG", "dataknobs.yaml"
 def open_target(target: str, config: Path | None) -> SyncDatabase:
     """The database behind a URL (it has a colon), or behind a name in the config file. Raises ConfigurationError."""
     return open_url(target) if ":" in target else _named(target, config)
+
+
+def open_s3(target: str, config: Path | None) -> S3Database:
+    """As `open_target`, for what only S3 has. Raises ConfigurationError where it is another database."""
+    database = open_target(target, config)
+    kind: type[S3Database] = load_backend("s3")
+    if isinstance(database, kind):
+        return database
+    raise ConfigurationError(f"this command is for databases in S3 (s3://bucket/prefix); {target!r} is none")
 
 
 def _named(name: str, config: Path | None) -> SyncDatabase:
