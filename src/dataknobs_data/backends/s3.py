@@ -98,12 +98,12 @@ class S3Database(SyncDatabase):
         """
         return Recovery(self._s3()).revert(id, version_id, expected_version)
 
-    def undelete(self, id: str) -> bool:
-        """Brings a deleted record back as it was; False where it is not deleted.
+    def undelete(self, id: str, *, dry_run: bool = False) -> bool:
+        """Brings a deleted record back as it was; False where it is not deleted. `dry_run` only tells which of the two.
 
         Raises RecordNotFoundError where there is no version of it to bring back.
         """
-        return Recovery(self._s3()).undelete(id)
+        return Recovery(self._s3()).undelete(check_id(id), dry_run=dry_run)
 
     # ------------------------------------------------------------------ archive classes, links
     def restore(
@@ -218,9 +218,9 @@ class AsyncS3Database(AsyncDatabase):
         """See S3Database.revert."""
         return await self._run(self.sync.revert, id, version_id, expected_version=expected_version)
 
-    async def undelete(self, id: str) -> bool:
+    async def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """See S3Database.undelete."""
-        return await self._run(self.sync.undelete, id)
+        return await self._run(self.sync.undelete, id, dry_run=dry_run)
 
     async def restore(
         self,

@@ -15,6 +15,7 @@ from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit, exit_of
 from dataknobs_data.cli.read import count, get, search
 from dataknobs_data.cli.serve import serve
+from dataknobs_data.cli.versions import history, revert, undelete, versioning
 from dataknobs_data.cli.write import create, rm
 from dataknobs_data.exceptions import DataknobsDataError
 
@@ -26,7 +27,12 @@ CommandLineError: type[BaseException] = next(
 """What typer raises for a wrong command line: click's own class, or that of the copy that newer versions bring along."""
 
 app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
-for command in (create, get, search, count, rm, serve):
+COMMANDS = (
+    *(create, get, search, count, rm),
+    *(history, revert, undelete, versioning),
+    *(serve,),
+)
+for command in COMMANDS:
     app.command()(command)
 
 

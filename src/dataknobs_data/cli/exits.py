@@ -9,6 +9,7 @@ from dataknobs_data.exceptions import (
     ConfigurationError,
     DataknobsDataError,
     QueryError,
+    RecordNotFoundError,
     RecordValidationError,
 )
 
@@ -28,7 +29,7 @@ class Exit(IntEnum):
 
 MEANING = {
     Exit.OK: "done; also a `count` of 0",
-    Exit.NOT_FOUND: "`get`, `rm`: an id has no record (the others were shown or deleted); `search`: nothing matched",
+    Exit.NOT_FOUND: "an id has no record, or no such version (what was asked of the others is done); `search`: nothing matched",
     Exit.USAGE: "the command, its options, a condition, an id or the configuration makes no sense; nothing was done",
     Exit.STORE: "the store or file cannot be reached, refuses us, failed, or holds damaged data",
     Exit.PARTLY: "`create`, `rm`: some records failed, each named on stderr; the others are done",
@@ -42,4 +43,6 @@ def exit_of(error: DataknobsDataError | OSError) -> Exit:
     """The exit code for an error that ended a command."""
     if isinstance(error, ConfigurationError | QueryError | RecordValidationError):
         return Exit.USAGE
+    if isinstance(error, RecordNotFoundError):
+        return Exit.NOT_FOUND
     return Exit.PARTLY if isinstance(error, BatchError) else Exit.STORE

@@ -28,7 +28,7 @@ class Recovery:
         change = Change(Verb.UPSERT, id, to_record(found), expected_version, mends=True)
         return to_record(self._write(change))
 
-    def undelete(self, id: str) -> bool:
+    def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """See S3Database.undelete."""
         newest = History(self._engine.control).newest(id)
         if newest is None:
@@ -39,6 +39,8 @@ class Recovery:
             )
         if newest.is_latest:
             return False
+        if dry_run:
+            return True
         found = self._engine.get_at_version(id, newest.version_id)
         if found is None:
             raise RecordNotFoundError(
