@@ -88,6 +88,6 @@ def rewrite(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    for path in sorted((ROOT / "docs").glob("*.md")):
+    for path in sorted((ROOT / "docs").glob("**/*.md")):
         rewrite(path)
     sys.exit()

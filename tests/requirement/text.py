@@ -76,3 +76,9 @@ class Run:
         source = "\n" * self._at + "\n".join(self._lines[self._at : end])  # line numbers stay those of the example
         self._at = end
         exec(compile(source, str(PATH), "exec"), self.namespace)
+
+
+def best_practices() -> list[str]:
+    """The last section of the text: its ten sentences, without their numbers."""
+    last = PATH.read_text(encoding="utf-8").rpartition("Best Practices")[2]
+    return [line.strip().partition(". ")[2] for line in last.splitlines() if line.strip()]
