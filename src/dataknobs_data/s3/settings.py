@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.keys import check_prefix
 from dataknobs_data.settings import read_settings, secret
 
@@ -51,7 +52,7 @@ class S3Settings:
     cache_bytes                bytes of documents kept in memory to be re-used while their ETag stands; 0 turns it off
     multipart_threshold        bytes from which a document is uploaded in parts; `multipart_chunksize` bytes each
     storage_class              of documents
-    encryption                 "SSE-S3", "SSE-KMS", or the KMS key (id, alias or ARN) to encrypt documents with
+    encryption                 "SSE-S3", "SSE-KMS", "DSSE-KMS", or the KMS key (id, alias or ARN) to encrypt documents with
     expected_bucket_owner      account id; requests fail when the bucket belongs to another
     create_bucket              make a missing bucket; default: only on custom endpoints
     author                     who writes, in a word: a name or a job; stands in each version's history
@@ -128,6 +129,7 @@ def _check_choices(settings: S3Settings) -> None:
             f"s3 backend: storage_class {settings.storage_class!r} is none of {', '.join(STORAGE_CLASSES)}",
             key="storage_class",
         )
+    Encryption.parse(settings.encryption)
     if settings.layout != "objects":
         raise ConfigurationError(
             f"s3 backend: layout {settings.layout!r} is not available in this version; use 'objects'", key="layout"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from botocore.exceptions import (
 )
 from botocore.parsers import ResponseParserError
 
+from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.store import (
     Absent,
     Blob,
@@ -45,29 +45,6 @@ from dataknobs_data.s3.store import (
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-
-@dataclass(frozen=True)
-class Encryption:
-    """Server-side encryption of what is written; https://docs.aws.amazon.com/AmazonS3/latest/userguide/serv-side-encryption.html."""
-
-    algorithm: str
-    kms_key: str | None = None
-
-    @classmethod
-    def parse(cls, setting: str | None) -> Encryption | None:
-        """From the setting: "SSE-S3", "SSE-KMS" (the account's default key), or a KMS key."""
-        if not setting:
-            return None
-        named = {"SSE-S3": cls("AES256"), "AES256": cls("AES256"), "SSE-KMS": cls("aws:kms"), "AWS:KMS": cls("aws:kms")}
-        return named.get(setting.upper()) or cls("aws:kms", setting)
-
-    def parameters(self) -> dict[str, Any]:
-        """As boto3 wants it; KMS with a bucket key, which saves a KMS request for each object."""
-        if self.algorithm != "aws:kms":
-            return {"ServerSideEncryption": self.algorithm}
-        key = {"SSEKMSKeyId": self.kms_key} if self.kms_key else {}
-        return {"ServerSideEncryption": self.algorithm, "BucketKeyEnabled": True, **key}
 
 
 class BotoStore:

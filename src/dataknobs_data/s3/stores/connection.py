@@ -26,10 +26,11 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionError
+from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import ObjectStore
-from dataknobs_data.s3.stores.boto import BotoStore, Encryption
+from dataknobs_data.s3.stores.boto import BotoStore
 from dataknobs_data.s3.stores.parsing import ListingParserFactory
 
 if TYPE_CHECKING:
@@ -110,6 +111,7 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         "s3", endpoint_url=settings.endpoint_url or None, region_name=region, config=Config(**options)
     )
     if Place(settings.bucket, client.meta.endpoint_url).is_aws:
+        client.meta.events.register_first("choose-signer.s3.GetObject", _presign_with_version_4)
         return client
     # boto3 >= 1.36 adds CRC32 checksums that some compatible stores refuse: only where the API requires them.
     compatible = Config(
@@ -119,9 +121,17 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         response_checksum_validation="when_required",
     )
     client = session.client("s3", endpoint_url=client.meta.endpoint_url, region_name=region, config=compatible)
+    client.meta.events.register_first("choose-signer.s3.GetObject", _presign_with_version_4)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
     client.meta.events.register("before-endpoint-resolution.s3", _follow_no_redirect)
     return client
+
+
+def _presign_with_version_4(signature_version: str, **_: Any) -> str | None:
+    """botocore still presigns with version 2 where a region takes it, which objects under SSE-KMS and most stores refuse:
+    https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
+    """
+    return "s3v4-query" if signature_version in ("s3-query", "s3v4-query") else None
 
 
 def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:

@@ -13,9 +13,10 @@ from obstore.auth.boto3 import Boto3CredentialProvider
 from obstore.exceptions import BaseError, NotModifiedError, UnauthenticatedError
 from obstore.store import S3Store
 
+from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Kind, PutOptions
-from dataknobs_data.s3.stores.boto import BotoStore, Encryption, kind_of
+from dataknobs_data.s3.stores.boto import BotoStore, kind_of
 
 if TYPE_CHECKING:
     from obstore import GetOptions, PutMode
@@ -95,10 +96,9 @@ class ObstoreStore(BotoStore):
 def _encryption(encryption: Encryption | None) -> dict[str, Any]:
     if not encryption:
         return {}
-    if encryption.algorithm != "aws:kms":
-        return {"server_side_encryption": encryption.algorithm}
     key = {"sse_kms_key_id": encryption.kms_key} if encryption.kms_key else {}
-    return {"server_side_encryption": "aws:kms", "sse_bucket_key_enabled": True, **key}
+    bucket_key = {"sse_bucket_key_enabled": True} if encryption.can_have_bucket_key else {}
+    return {"server_side_encryption": encryption.algorithm, **key, **bucket_key}
 
 
 @contextmanager
