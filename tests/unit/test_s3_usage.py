@@ -1,16 +1,28 @@
-"""Requests counted and priced."""
+"""Requests counted and priced, by a table that is data."""
 
 from __future__ import annotations
 
+import re
 import threading
 import tomllib
+from datetime import timedelta
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
-from dataknobs_data.s3.usage import Meter, Usage, default_prices
+from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.admin.control import PERMISSIONS
+from dataknobs_data.s3.prices import GB, PRICES_VARIABLE, Prices, default_prices
+from dataknobs_data.s3.settings import STORAGE_CLASSES
+from dataknobs_data.s3.usage import Meter, Usage
+from tests.unit.s3_fakes import FakeWorld, caller
+
+TABLE = Path(str(files("dataknobs_data.s3") / "prices.toml"))
+KB = 1024
 
 
+# ---------------------------------------------------------------------------------------------- the table
 def test_prices_are_the_published_ones_with_date_and_source() -> None:
     """us-east-1, S3 Standard: PUT, COPY, POST, LIST $0.005 and GET, all others $0.0004 per 1,000; deletes are free."""
     prices = default_prices()
@@ -25,23 +37,139 @@ def test_prices_are_the_published_ones_with_date_and_source() -> None:
 
 
 def test_every_operation_that_is_sent_has_a_price_or_is_free() -> None:
-    """A new request must be priced, or be added to the free ones here."""
-    free = {"DeleteObject", "DeleteObjects", "AbortMultipartUpload"}
-    texts = (path.read_text() for path in _modules("dataknobs_data.s3") if path.name.endswith(".py"))
+    """A new request must be priced, or stand among the free ones of the table."""
+    texts = (path.read_text() for path in Path(str(files("dataknobs_data.s3"))).rglob("*.py"))
     source = " ".join("".join(texts).split())
-    named = {word for word in source.replace("'", '"').split('"') if word.endswith(_ENDINGS) and word.isidentifier()}
-    sent = {word for word in named if f'"{word}", lambda' in source or f'"{word}", request' in source}
+    sent = set(re.findall(r'"([A-Z]\w+)", (?:lambda|request|_page_of)', source))
+    sent |= set(re.findall(r'\.(?:send|look|attempt)\( ?"([A-Z]\w+)"', source))
     assert {"PutObject", "GetObject", "HeadObject", "ListObjectsV2", "CompleteMultipartUpload"} <= sent
-    assert sent - free <= set(default_prices().per_request)
+    assert {"GetBucketVersioning", "PutBucketVersioning", "ListObjectVersions"} <= sent
+    assert (sent | PERMISSIONS.keys()) - set(default_prices().per_request) == set()
 
 
-_ENDINGS = ("Object", "Objects", "ObjectsV2", "Bucket", "Upload", "Part", "Tagging")
+def test_the_table_names_each_operation_once() -> None:
+    table = tomllib.loads(TABLE.read_text())
+    named = [operation for kind in table["requests"].values() for operation in kind["operations"]]
+    assert len(named) == len(set(named))
+    assert {kind: table["requests"][kind]["dollars_per_1000"] for kind in ("write", "read")} == {
+        kind: table["classes"]["STANDARD"][kind] for kind in ("write", "read")
+    }, "STANDARD stands there twice"
 
 
-def _modules(package: str) -> list:  # type: ignore[type-arg]
-    return [path for path in files(package).iterdir() if path.is_file()]
+def test_what_changes_nothing_is_no_write_and_what_deletes_is_free() -> None:
+    prices = default_prices().per_request
+    for operation in prices:
+        if operation.startswith(("Delete", "Abort")):
+            assert prices[operation] == 0, operation
+        elif operation.startswith(("Get", "Head")):
+            assert prices[operation] == pytest.approx(0.0004 / 1000), operation
+        elif operation != "RestoreObject":
+            assert prices[operation] == pytest.approx(0.005 / 1000), operation
 
 
+def test_every_class_that_can_be_configured_has_prices_but_those_of_other_products() -> None:
+    assert set(STORAGE_CLASSES) - set(default_prices().classes) == {"OUTPOSTS", "SNOW", "FSX_OPENZFS"}
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "size", "dollars"),
+    [
+        ("STANDARD", GB, 0.023),
+        ("STANDARD", 0, 0.0),
+        ("STANDARD_IA", GB, 0.0125),
+        ("STANDARD_IA", 1, 128 * KB * 0.0125 / GB),
+        ("ONEZONE_IA", 128 * KB - 1, 128 * KB * 0.01 / GB),
+        ("GLACIER_IR", 1, 128 * KB * 0.004 / GB),
+        ("INTELLIGENT_TIERING", 128 * KB, 128 * KB * 0.023 / GB + 0.0025 / 1000),
+        ("INTELLIGENT_TIERING", 128 * KB - 1, (128 * KB - 1) * 0.023 / GB),
+        ("GLACIER", 1 * KB, (33 * KB * 0.0036 + 8 * KB * 0.023) / GB),
+        ("DEEP_ARCHIVE", 1 * KB, (33 * KB * 0.00099 + 8 * KB * 0.023) / GB),
+        ("EXPRESS_ONEZONE", GB, 0.11),
+        ("SNOW", GB, 0.023),
+    ],
+)
+def test_a_month_costs_the_bytes_that_are_billed(storage_class: str, size: int, dollars: float) -> None:
+    assert default_prices().month(storage_class, size) == pytest.approx(dollars)
+
+
+@pytest.mark.parametrize(
+    ("storage_class", "operation", "per_1000"),
+    [
+        ("STANDARD", "PutObject", 0.005),
+        ("GLACIER", "PutObject", 0.03),
+        ("GLACIER", "CompleteMultipartUpload", 0.03),
+        ("GLACIER", "UploadPart", 0.005),
+        ("GLACIER", "CreateMultipartUpload", 0.005),
+        ("DEEP_ARCHIVE", "PutObject", 0.05),
+        ("STANDARD_IA", "UploadPart", 0.01),
+        ("GLACIER_IR", "GetObject", 0.01),
+        ("GLACIER", "GetObject", 0.0004),
+        ("GLACIER_IR", "ListObjectsV2", 0.005),
+        ("GLACIER_IR", "GetBucketPolicy", 0.0004),
+        ("OUTPOSTS", "PutObject", 0.005),
+        ("GLACIER", "SomethingNew", 0.0),
+    ],
+)
+def test_requests_on_objects_cost_what_their_class_does(storage_class: str, operation: str, per_1000: float) -> None:
+    assert default_prices().dollars({operation: 1000}, storage_class) == pytest.approx(per_1000)
+
+
+def test_restoring_is_described_for_every_archive() -> None:
+    """https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html"""
+    hours = {
+        where: {
+            tier: (one.shortest / timedelta(hours=1), one.longest / timedelta(hours=1)) for tier, one in tiers.items()
+        }
+        for where, tiers in default_prices().archives.items()
+    }
+    quick = pytest.approx((1 / 60, 5 / 60))
+    assert hours["GLACIER"] == {"Expedited": quick, "Standard": (3, 5), "Bulk": (5, 12)} == hours["ARCHIVE_ACCESS"]
+    assert hours["DEEP_ARCHIVE"] == {"Standard": (0, 12), "Bulk": (0, 48)} == hours["DEEP_ARCHIVE_ACCESS"]
+
+
+# ---------------------------------------------------------------------------------------------- another table
+def test_the_table_can_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "eu.toml"
+    path.write_text(TABLE.read_text().replace("us-east-1", "eu-central-1").replace("= 0.023", "= 0.0245"))
+    assert Prices.load(path).month("STANDARD", GB) == pytest.approx(0.0245)
+    monkeypatch.setenv(PRICES_VARIABLE, str(path))
+    assert str(default_prices()).startswith("prices of eu-central-1, ")
+    monkeypatch.delenv(PRICES_VARIABLE)
+    assert default_prices().region == "us-east-1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("region = ", "reigon = ", "'region'"),
+        ("storage = 0.11", "storrage = 0.11", "EXPRESS_ONEZONE has no storrage"),
+        ("[classes.STANDARD]", "[classes.NORMAL]", "classes.STANDARD"),
+        ("minutes = [1, 5]", "minutes = [1]", "not enough values"),
+        ("[archives.GLACIER]", "[archives.GLACIER", "cannot be read"),
+    ],
+)
+def test_a_wrong_table_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:
+    path = tmp_path / "mine.toml"
+    text = TABLE.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(ConfigurationError, match=re.escape(said)) as caught:
+        Prices.load(path)
+    assert str(path) in str(caught.value)
+
+
+def test_a_missing_table_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no\.toml' cannot be read"):
+        Prices.load(tmp_path / "no.toml")
+
+
+def test_an_unknown_class_names_the_nearest() -> None:
+    assert default_prices().storage_class("glacier_ir").name == "GLACIER_IR"
+    with pytest.raises(ConfigurationError, match="no storage class 'GLACER'; did you mean 'glacier'"):
+        default_prices().storage_class("GLACER")
+
+
+# ---------------------------------------------------------------------------------------------- counting
 def test_usage_adds_up_and_can_be_compared() -> None:
     meter = Meter()
     meter.sent("PutObject")
@@ -58,6 +186,16 @@ def test_usage_adds_up_and_can_be_compared() -> None:
     assert before.requests == {"PutObject": 1}, "an earlier usage does not change"
 
 
+def test_writes_are_priced_by_the_class_of_the_database() -> None:
+    meter = caller(None, FakeWorld(), storage_class="GLACIER").meter
+    before = meter.usage()
+    for _ in range(1000):
+        meter.sent("PutObject")
+    assert meter.usage().dollars == pytest.approx(0.03)
+    assert meter.usage().since(before).dollars == pytest.approx(0.03)
+    assert caller(None, FakeWorld()).meter.usage().storage_class == "STANDARD"
+
+
 def test_counts_of_many_threads_are_exact() -> None:
     meter = Meter()
 
@@ -72,9 +210,3 @@ def test_counts_of_many_threads_are_exact() -> None:
     for worker in workers:
         worker.join()
     assert meter.usage() == Usage({"PutObject": 8000}, 8000, 0)
-
-
-def test_the_table_is_data_that_names_each_operation_once() -> None:
-    table = tomllib.loads((files("dataknobs_data.s3") / "prices.toml").read_text())
-    named = [operation for tier in table["requests"].values() for operation in tier["operations"]]
-    assert len(named) == len(set(named))

@@ -42,7 +42,7 @@ class Caller:
     """Sends requests to one store for all threads of a database."""
 
     def __init__(self, store: ObjectStore, settings: S3Settings, runtime: Runtime) -> None:
-        self.meter = Meter()
+        self.meter = Meter(settings.storage_class or "STANDARD")
         self._store = store
         self._settings = settings
         self._runtime = runtime
@@ -111,6 +111,10 @@ class Caller:
             return request(self._store)
         finally:
             self._in_flight.release()
+
+    def offline(self, call: Callable[[ObjectStore], T]) -> T:
+        """What the store can tell without a request: nothing waits, and nothing is counted."""
+        return call(self._store)
 
     def pause(self, attempt: int) -> None:
         """Waits before something is tried again that somebody else got in the way of."""

@@ -2,45 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import threading
-import tomllib
 from collections import Counter
-from dataclasses import dataclass, field
-from importlib.resources import files
+from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Prices:
-    """Dollars per request, by S3 operation. `dated` and `source` say where they come from."""
-
-    region: str
-    dated: str
-    source: str
-    per_request: dict[str, float] = field(default_factory=dict)
-
-    def dollars(self, requests: dict[str, int]) -> float:
-        """The price of these requests. Operations that the table does not name are free (deletes, aborts)."""
-        return sum(self.per_request.get(operation, 0.0) * count for operation, count in requests.items())
-
-
-@functools.cache
-def default_prices() -> Prices:
-    """The price table that comes with this package."""
-    table = tomllib.loads((files("dataknobs_data.s3") / "prices.toml").read_text())
-    per_request = {
-        op: tier["dollars_per_1000"] / 1000 for tier in table["requests"].values() for op in tier["operations"]
-    }
-    return Prices(table["region"], table["dated"], table["source"], per_request)
+from dataknobs_data.s3.prices import Prices, default_prices
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Requests sent so far (retries included), by S3 operation, and document bytes up and down."""
+    """Requests sent so far (retries included), by S3 operation, and document bytes up and down.
+
+    storage_class  of what the database writes, by which requests on objects are priced
+    """
 
     requests: dict[str, int]
     bytes_sent: int
     bytes_received: int
+    storage_class: str = "STANDARD"
 
     @property
     def total(self) -> int:
@@ -49,8 +28,14 @@ class Usage:
 
     @property
     def dollars(self) -> float:
-        """What the requests cost at the price table's prices; storage and transfer are not in it."""
-        return default_prices().dollars(self.requests)
+        """What the requests cost by the price table (see `cost`)."""
+        return self.cost(default_prices())
+
+    def cost(self, prices: Prices) -> float:
+        """Dollars for the requests. Not in it: storage, transfer, retrieval per GB, and what restoring costs beyond a
+        Standard retrieval's request (`explain.restore` tells). A record counts as being of the database's class.
+        """
+        return prices.dollars(self.requests, self.storage_class)
 
     def since(self, earlier: Usage) -> Usage:
         """What was sent after `earlier`."""
@@ -60,13 +45,15 @@ class Usage:
             {operation: count for operation, count in requests.items() if count},
             self.bytes_sent - earlier.bytes_sent,
             self.bytes_received - earlier.bytes_received,
+            self.storage_class,
         )
 
 
 class Meter:
-    """Counts requests, from any thread."""
+    """Counts requests, from any thread. `storage_class`: of what is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, storage_class: str = "STANDARD") -> None:
+        self._storage_class = storage_class
         self._lock = threading.Lock()
         self._requests: Counter[str] = Counter()
         self._sent = 0
@@ -86,4 +73,4 @@ class Meter:
     def usage(self) -> Usage:
         """The counts now."""
         with self._lock:
-            return Usage(dict(self._requests), self._sent, self._received)
+            return Usage(dict(self._requests), self._sent, self._received, self._storage_class)
