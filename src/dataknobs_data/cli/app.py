@@ -13,6 +13,7 @@ import typer
 
 from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit, exit_of
+from dataknobs_data.cli.presign import presign
 from dataknobs_data.cli.read import count, get, search
 from dataknobs_data.cli.serve import serve
 from dataknobs_data.cli.versions import history, revert, undelete, versioning
@@ -30,6 +31,7 @@ app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(create, get, search, count, rm),
     *(history, revert, undelete, versioning),
+    *(presign,),
     *(serve,),
 )
 for command in COMMANDS:

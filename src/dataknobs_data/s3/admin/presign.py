@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.admin.control import Control
+from dataknobs_data.s3.faults import translated
+
+SECONDS_MAX = 7 * 24 * 3600
+"""https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html, X-Amz-Expires."""
 
 
 def presigned(control: Control, id: str, seconds: int, version_id: str | None) -> str:
     """See S3Database.presign."""
-    raise NotImplementedError
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 1 <= seconds <= SECONDS_MAX:
+        raise ConfigurationError(
+            f"an address can be good for 1 to {SECONDS_MAX} seconds (7 days), whole ones; {seconds!r} is not among them",
+            seconds=seconds,
+        )
+    if version_id == "":
+        raise ConfigurationError("version_id is empty; leave it out for the present version", version_id=version_id)
+    with translated(f"signing an address of record {id!r}", control.place, id=id):
+        key = control.keys.record(id)
+        return control.caller.offline(lambda store: store.presign(key, seconds, version_id=version_id))

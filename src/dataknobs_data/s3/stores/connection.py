@@ -111,7 +111,7 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         "s3", endpoint_url=settings.endpoint_url or None, region_name=region, config=Config(**options)
     )
     if Place(settings.bucket, client.meta.endpoint_url).is_aws:
-        client.meta.events.register_first("choose-signer.s3.GetObject", _presign_with_version_4)
+        _presign_as_s3_wants_it(client)
         return client
     # boto3 >= 1.36 adds CRC32 checksums that some compatible stores refuse: only where the API requires them.
     compatible = Config(
@@ -121,17 +121,27 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         response_checksum_validation="when_required",
     )
     client = session.client("s3", endpoint_url=client.meta.endpoint_url, region_name=region, config=compatible)
-    client.meta.events.register_first("choose-signer.s3.GetObject", _presign_with_version_4)
+    _presign_as_s3_wants_it(client)
     client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
     client.meta.events.register("before-endpoint-resolution.s3", _follow_no_redirect)
     return client
 
 
-def _presign_with_version_4(signature_version: str, **_: Any) -> str | None:
-    """botocore still presigns with version 2 where a region takes it, which objects under SSE-KMS and most stores refuse:
+def _presign_as_s3_wants_it(client: S3Client) -> None:
+    """Signature version 4 and the region's own address. botocore still presigns with version 2 where a region takes it, and
+    for `s3.amazonaws.com`, which redirects to a region that this signature is not for:
     https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html.
     """
-    return "s3v4-query" if signature_version in ("s3-query", "s3v4-query") else None
+
+    def version_4(signature_version: str, **_: Any) -> str | None:
+        return "s3v4-query" if signature_version in ("v4-query", "s3v4-query", "s3-query") else None
+
+    def in_its_region(context: dict[str, Any], **_: Any) -> None:
+        context["use_global_endpoint"] = False
+
+    events: Any = client.meta.events  # the stubs know no handler that answers
+    events.register_first("choose-signer.s3.GetObject", version_4)
+    events.register_first("before-endpoint-resolution.s3", in_its_region)
 
 
 def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
