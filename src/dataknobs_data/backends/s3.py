@@ -150,7 +150,7 @@ class S3Database(SyncDatabase):
     @property
     def replication(self) -> Replication:
         """Copies of every write in another bucket."""
-        return Replication(self._s3().control)
+        return Replication(self._s3().control, self._s3().bucket_changed)
 
     @property
     def encryption(self) -> BucketEncryption:
@@ -175,7 +175,7 @@ class S3Database(SyncDatabase):
     @property
     def cost_tags(self) -> CostTags:
         """Tags of the bucket, by which AWS splits the bill."""
-        return CostTags(self._s3().control)
+        return CostTags(self._s3())
 
     @property
     def explain(self) -> Explain:

@@ -54,8 +54,8 @@ class Tagger:
         tags: dict[str, str] = {}
         skipped: dict[str, str] = {}
         for name, value in self._candidates(document):
-            text = _text(value)
-            reason = _refusal(name, text, value)
+            text = tag_text(value)
+            reason = refusal(name, text, value)
             if reason is None and len(tags) == TAGS_MAX:
                 reason = f"an object has at most {TAGS_MAX} tags"
             if reason is None and text is not None:
@@ -72,7 +72,8 @@ class Tagger:
                 yield name, value
 
 
-def _text(value: Any) -> str | None:
+def tag_text(value: Any) -> str | None:
+    """A value as a tag has it; None for what is no single value."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (datetime, date, time)):
@@ -80,7 +81,8 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, _SCALARS) else None
 
 
-def _refusal(name: str, text: str | None, value: Any) -> str | None:
+def refusal(name: str, text: str | None, value: Any) -> str | None:
+    """Why this cannot be a tag, of an object or a bucket; None where it can. `text`: the value as a tag would have it."""
     if text is None:
         return f"a {type(value).__name__} is no single value"
     if not name or name.lower().startswith("aws:"):

@@ -1,0 +1,21 @@
+"""What the headers of a record's object say that its document does not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dataknobs_data.documents import check_id
+from dataknobs_data.s3.admin.control import Control
+from dataknobs_data.s3.store import Fault, Kind
+
+
+def headers_of_record(control: Control, id: str, doing: str) -> dict[str, Any] | None:
+    """HeadObject's answer in boto3's form; None where there is no such record."""
+    key = control.keys.record(check_id(id))
+    try:
+        return control.attempt("HeadObject", Key=key)
+    except Fault as fault:
+        if fault.kind is not Kind.MISSING:
+            raise control.error("HeadObject", doing, fault) from fault
+    control.send("HeadBucket", doing)  # an answer to HEAD has no body to tell a missing bucket from a missing object
+    return None
