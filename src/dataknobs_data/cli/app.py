@@ -12,10 +12,13 @@ from typing import Annotated
 import typer
 
 from dataknobs_data.cli import output
+from dataknobs_data.cli.encrypt import encrypt
 from dataknobs_data.cli.exits import Exit, exit_of
 from dataknobs_data.cli.presign import presign
 from dataknobs_data.cli.read import count, get, search
+from dataknobs_data.cli.replicate import replicate
 from dataknobs_data.cli.serve import serve
+from dataknobs_data.cli.tags import tags
 from dataknobs_data.cli.versions import history, revert, undelete, versioning
 from dataknobs_data.cli.write import create, rm
 from dataknobs_data.exceptions import DataknobsDataError
@@ -32,6 +35,7 @@ COMMANDS = (
     *(create, get, search, count, rm),
     *(history, revert, undelete, versioning),
     *(presign,),
+    *(replicate, encrypt, tags),
     *(serve,),
 )
 for command in COMMANDS:
