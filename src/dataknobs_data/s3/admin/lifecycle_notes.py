@@ -1,0 +1,100 @@
+"""What a person should know before lifecycle rules are written: what stays, what it costs, what is lost. Pure.
+
+Prices, minimum durations and overheads are those of the price table (s3/prices.toml).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dataknobs_data.s3.admin.lifecycle_checks import Draft
+from dataknobs_data.s3.admin.lifecycle_rules import SMALL_BYTES, Rule, Selection
+from dataknobs_data.s3.prices import Prices
+
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
+"""Classes that nothing is read from before it is restored."""
+
+
+def notes_on(drafts: Sequence[Draft], new: Sequence[Rule], prices: Prices) -> list[str]:
+    """About what is wanted, and the rules that it became; each sentence once."""
+    found = [note for rule in new for note in _rule_notes(rule, prices)]
+    found += [note for draft in drafts for note in _draft_notes(draft, prices)]
+    return list(dict.fromkeys([*found, *_move_prices(new, prices)]))
+
+
+def tag_note(drafts: Sequence[Draft], mirrored: bool | list[str]) -> list[str]:
+    """Where records cannot have the tags asked for. `mirrored`: the `tags` setting."""
+    asked = {tag for draft in drafts for tag in draft.selection.tags}
+    if not asked or mirrored is True:
+        return []
+    if mirrored is False:
+        return ["this database writes no tags (setting tags: false), so no record has those asked for"]
+    missing = sorted(asked - {"id", "created_at", *mirrored})
+    return [f"this database mirrors no metadata as tag {', '.join(missing)} (setting tags)"] if missing else []
+
+
+def _moves(rule: Rule) -> list[dict[str, Any]]:
+    return [*rule.get("Transitions", ()), *rule.get("NoncurrentVersionTransitions", ())]
+
+
+def _rule_notes(rule: Rule, prices: Prices) -> Iterator[str]:
+    where, classes = Selection.of(rule), [move["StorageClass"] for move in _moves(rule)]
+    if not where.prefix:
+        yield "this database has no prefix: its rules are for all objects of the bucket, also those of others"
+    if classes and where.larger is not None and where.larger >= SMALL_BYTES:
+        yield (
+            f"objects of up to {where.larger:,} bytes stay where they are: S3 moves none under 128 KB unless told to "
+            "(larger_than_bytes), because each has to be paid for as larger than it is"
+        )
+    elif classes:
+        yield from _small_notes(where, classes, prices)
+    cold = [name for name in ARCHIVES for move in rule.get("Transitions", ()) if move["StorageClass"] == name]
+    if cold:
+        yield f"a record in {' or '.join(cold)} cannot be read until restore() has brought it back, which takes hours"
+    if "ExpiredObjectDeleteMarker" in rule.get("Expiration", {}):
+        yield "of records that were deleted, the deletion is forgotten when no older version is left"
+
+
+def _small_notes(where: Selection, classes: Sequence[str], prices: Prices) -> Iterator[str]:
+    for name in classes:
+        least = worth_bytes(name, prices)
+        if (where.larger or 0) + 1 < least:
+            yield (
+                f"objects of {(where.larger or 0) + 1:,} to {least - 1:,} bytes cost more a month in {name} than in STANDARD: "
+                f"{_billing(name, prices)} ({prices})"
+            )
+
+
+def _billing(name: str, prices: Prices) -> str:
+    of = prices.classes[name]
+    if of.overhead_bytes:
+        return f"each is billed {of.overhead_bytes // 1024} KB more, and {of.overhead_standard_bytes // 1024} KB at STANDARD's price"
+    return f"each is billed as {of.minimum_bytes // 1024} KB"
+
+
+def worth_bytes(name: str, prices: Prices) -> int:
+    """From how many bytes on an object costs no more a month in a class than in STANDARD; at most SMALL_BYTES."""
+    return bisect_left(
+        range(SMALL_BYTES), True, key=lambda size: prices.month(name, size) <= prices.month("STANDARD", size)
+    )
+
+
+def _draft_notes(draft: Draft, prices: Prices) -> Iterator[str]:
+    moves, end = draft.actions.get("Transitions", []), draft.actions.get("Expiration", {})
+    if "AbortIncompleteMultipartUpload" in draft.actions and not draft.selection.plain:
+        yield "an unfinished upload has no tags and no size: all of them below the prefix are thrown away"
+    if moves and all("Days" in one for one in (*moves, end)):
+        last = max(moves, key=lambda move: int(move["Days"]))
+        of, stays = prices.classes.get(last["StorageClass"]), end["Days"] - last["Days"]
+        if of and stays < of.minimum_days:
+            yield f"{of.name} is paid for {of.minimum_days} days, though objects are deleted there after {stays}"
+
+
+def _move_prices(new: Sequence[Rule], prices: Prices) -> Iterator[str]:
+    names = dict.fromkeys(move["StorageClass"] for rule in new for move in _moves(rule))
+    known = {name: of.transition for name in names if (of := prices.classes.get(name)) and of.transition}
+    if known:
+        said = ", ".join(f"{name} ${price:g}" for name, price in known.items())
+        yield f"each object that S3 moves is paid for; per 1,000: {said} ({prices})"
