@@ -17,5 +17,9 @@ def headers_of_record(control: Control, id: str, doing: str) -> dict[str, Any] |
     except Fault as fault:
         if fault.kind is not Kind.MISSING:
             raise control.error("HeadObject", doing, fault) from fault
-    control.send("HeadBucket", doing)  # an answer to HEAD has no body to tell a missing bucket from a missing object
+    try:
+        control.attempt("HeadBucket")  # an answer to HEAD has no body to tell a missing bucket from a missing object
+    except Fault as second:
+        if second.kind is not Kind.DENIED:  # a policy may allow the objects but not the bucket
+            raise control.error("HeadBucket", doing, second) from second
     return None
