@@ -21,9 +21,9 @@ from collections.abc import (
     Mapping,
 )
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, wraps
 from types import TracebackType
-from typing import Any, ClassVar, ParamSpec, Self, TypeVar
+from typing import Any, ClassVar, ParamSpec, Self, TypeVar, get_type_hints
 
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
 from dataknobs_data.query import Query
@@ -203,7 +203,8 @@ class AsyncSection(property):
     """
 
     def __init__(self, section: Any) -> None:  # mypy takes a property for the function in it
-        super().__init__(lambda database: _Awaited(database, section), doc=section.__doc__)
+        super().__init__(lambda database: _Awaited(database, section))
+        self.__doc__ = section.__doc__  # property's own `doc` yields to that of this class
 
 
 class _Awaited:
@@ -214,15 +215,26 @@ class _Awaited:
     def __init__(self, database: AsyncDatabase, section: property) -> None:
         self._database = database
         self._section = section
+        self._class: type = get_type_hints(section.fget)["return"]
+
+    def __repr__(self) -> str:
+        return f"<{self._class.__name__} of {self._database!r}, awaited>"
+
+    def __dir__(self) -> list[str]:
+        return [name for name in dir(self._class) if self._is_method(name)]
+
+    def _is_method(self, name: str) -> bool:
+        return not name.startswith("_") and callable(getattr(self._class, name, None))
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        if name.startswith("_"):
-            raise AttributeError(name)
+        if not self._is_method(name):
+            raise AttributeError(f"{self._class.__name__!r} has no method {name!r}", name=name, obj=self)
 
         def call(*args: Any, **kwargs: Any) -> Any:
             assert self._section.fget is not None
             return getattr(self._section.fget(self._database.sync), name)(*args, **kwargs)
 
+        @wraps(getattr(self._class, name).__get__(self))  # bound, so that its signature has no `self`
         async def awaited(*args: Any, **kwargs: Any) -> Any:
             return await self._database._run(call, *args, **kwargs)
 
