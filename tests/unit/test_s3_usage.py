@@ -146,6 +146,7 @@ def test_the_table_can_be_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         ("[classes.STANDARD]", "[classes.NORMAL]", "classes.STANDARD"),
         ("minutes = [1, 5]", "minutes = [1]", "not enough values"),
         ("[archives.GLACIER]", "[archives.GLACIER", "cannot be read"),
+        ("[archives.ARCHIVE_ACCESS]", "[archives.MY_ACCESS]", "archives.ARCHIVE_ACCESS"),
     ],
 )
 def test_a_wrong_table_is_refused(tmp_path: Path, old: str, new: str, said: str) -> None:

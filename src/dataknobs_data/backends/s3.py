@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -22,10 +23,12 @@ from dataknobs_data.s3.admin.presign import presigned
 from dataknobs_data.s3.admin.public_access import PublicAccess
 from dataknobs_data.s3.admin.replication import Replication
 from dataknobs_data.s3.admin.versions import History, Version, Versioning
-from dataknobs_data.s3.archive import Archive, Restoration, RestoreStatus
+from dataknobs_data.s3.archive import Archive
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.explain import Explain
 from dataknobs_data.s3.recovery import Recovery
+from dataknobs_data.s3.restore_run import Steps, finished, next_step
+from dataknobs_data.s3.restoring import Restoration, RestoreStatus
 from dataknobs_data.s3.settings import s3_settings
 from dataknobs_data.s3.tags import TagReport
 from dataknobs_data.s3.usage import Usage
@@ -119,19 +122,29 @@ class S3Database(SyncDatabase):
     ) -> Restoration:
         """Asks S3 to make archived records readable for `days`, and says what that costs and how long it takes.
 
-        which        an id, ids, or a query whose filters the ids (or documents in memory) decide: archived content cannot be
-                     looked at
+        which        an id, ids, or a query that ids decide (or documents in memory): archived content cannot be looked at
         tier         "Expedited", "Standard" or "Bulk": dear and fast, or cheap and slow
         wait         come back when all of them can be read, or after `timeout` seconds; `on_progress` hears of it meanwhile.
                      Without it, `restore_status` tells later how far it is
         dry_run      only say what it would cost
+
+        What is being restored is not asked for again, what can be read already only where `days` end later than it does.
+        Records that fail do not stop the others: BatchError names them in the end, and its context["restoration"] has the
+        rest. Raises QueryError before anything is asked for where the query cannot be decided, or where there is no such tier.
         """
-        return Archive(self._s3()).restore(
+        steps = self._restoring(
             which, days=days, tier=tier, wait=wait, timeout=timeout, on_progress=on_progress, dry_run=dry_run
         )
+        return finished(steps, self._runtime.sleep)
+
+    def _restoring(self, which: str | Iterable[str] | Query, **how: Any) -> Steps:
+        return (yield from Archive(self._s3()).restore(which, **how))
 
     def restore_status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
-        """Of each of these records whether it can be read now, and until when; one HEAD each."""
+        """Of each of these records whether it can be read now, and until when; one HEAD each.
+
+        Of a query: of the records in archives that it finds.
+        """
         return Archive(self._s3()).status(which)
 
     def presign(self, id: str, seconds: int = 3600, *, version_id: str | None = None) -> str:
@@ -180,7 +193,7 @@ class S3Database(SyncDatabase):
     @property
     def explain(self) -> Explain:
         """What something will cost and take, before it is done."""
-        return Explain(self._s3().control)
+        return Explain(self._s3())
 
 
 class AsyncS3Database(AsyncDatabase):
@@ -234,16 +247,12 @@ class AsyncS3Database(AsyncDatabase):
         dry_run: bool = False,
     ) -> Restoration:
         """See S3Database.restore."""
-        return await self._run(
-            self.sync.restore,
-            which,
-            days=days,
-            tier=tier,
-            wait=wait,
-            timeout=timeout,
-            on_progress=on_progress,
-            dry_run=dry_run,
+        steps = self.sync._restoring(
+            which, days=days, tier=tier, wait=wait, timeout=timeout, on_progress=on_progress, dry_run=dry_run
         )
+        while isinstance(reached := await self._run(next_step, steps), float):
+            await asyncio.sleep(reached)  # no thread waits for hours, and a task that is canceled stops at once
+        return reached
 
     async def restore_status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
         """See S3Database.restore_status."""

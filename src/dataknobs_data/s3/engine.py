@@ -20,6 +20,7 @@ from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.changing import Changer
 from dataknobs_data.s3.deleting import Deleter
+from dataknobs_data.s3.edge import Edge
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.faults import public_error, translated
 from dataknobs_data.s3.format import FormatFile
@@ -52,6 +53,8 @@ class S3Engine(Engine):
     """Records as objects below one prefix of one bucket."""
 
     _caller: Caller
+    _clock: WriteClock
+    _edge: Edge | None
     _place: Place
     _objects: Objects
     _format: FormatFile
@@ -83,12 +86,13 @@ class S3Engine(Engine):
             raise missing_driver("s3", error) from error
         store, self._place = open_store(self._settings)
         self._caller = Caller(store, self._settings, self._runtime)
-        self._objects = Objects(self._caller, self._keys, RecordCache(self._settings.cache_bytes))
+        self._clock = WriteClock.of(self._place.endpoint, self._place.bucket)
+        self._edge = self._open_edge()
+        self._objects = Objects(self._caller, self._keys, RecordCache(self._settings.cache_bytes), self._edge)
         guarded = not self._place.behaves_like_aws
         self._uploader = Uploader(self._caller, self._keys, self._settings, self._runtime, guarded=guarded)
         self._format = FormatFile(self._caller, self._keys, self._settings.layout)
-        clock = WriteClock.of(self._place.endpoint, self._place.bucket)
-        self._listing = ListingCache(self._settings.cache_ttl, self._runtime.monotonic, clock)
+        self._listing = ListingCache(self._settings.cache_ttl, self._runtime.monotonic, self._clock)
         self._lister = Lister(self._caller, self._keys)
         self._many = FanOut(self._settings.max_workers, "dataknobs-s3")
         self.control = Control(self._caller, self._place, self._keys, self._settings, self._runtime, self._many)
@@ -96,6 +100,13 @@ class S3Engine(Engine):
         with translated("opening the database", self._place):
             self._make_bucket()
             self._format.check()
+
+    def _open_edge(self) -> Edge | None:
+        if not self._settings.read_endpoint or self._place.mocked:  # what moto mocks, no edge has
+            return None
+        from dataknobs_data.s3.stores.web import EndpointWeb  # imports an SDK
+
+        return Edge(EndpointWeb(self._settings), self._caller, self._clock, self._runtime)
 
     def _make_bucket(self) -> None:
         wanted = self._settings.create_bucket
@@ -124,7 +135,7 @@ class S3Engine(Engine):
         if self._settings.require_conditions:
             require_conditions(found, self._place)
         if not found.distinct_etags:
-            self._objects.cache = RecordCache(0)  # an ETag that does not tell contents apart proves nothing
+            self._objects.cache, self._objects.edge = RecordCache(0), None  # ETags of many contents prove nothing
         if self._settings.tags and not found.tags:
             logger.warning("%s takes no object tags: records are written without (said once)", self._place)
         self._format.ensure()
@@ -144,13 +155,21 @@ class S3Engine(Engine):
     def close(self) -> None:
         self._many.close()
         self._uploader.close()
+        if self._edge:
+            self._edge.close()
         self._caller.close()
 
     # ------------------------------------------------------------------ by id
     def get_many(self, ids: Sequence[str]) -> list[Document | None]:
-        return list(self._many.map(self._get, ids))
+        return list(self._many.map(self._read, ids))
+
+    def _read(self, id: str) -> Document | None:
+        with translated(f"reading record {id!r}", self._place, id=id):
+            found = self._objects.read(id)
+        return found.document if found else None
 
     def _get(self, id: str) -> Document | None:
+        """As the store has it, whatever lies at the edge."""
         with translated(f"reading record {id!r}", self._place, id=id):
             found = self._objects.fetch(id)
         return found.document if found else None
@@ -162,7 +181,14 @@ class S3Engine(Engine):
     def get_version(self, id: str) -> str | None:
         with translated(f"reading the version of record {id!r}", self._place, id=id):
             found = self._objects.fetch_or_outline(id)
+        self.version_known(id)
         return found.document.revision if found else None
+
+    def version_known(self, id: str) -> None:
+        """Somebody is told the version of a record: what he reads of it next must not be older, or `expected_version`
+        would let him undo what is in between.
+        """
+        self._clock.mark(self._keys.record(id))
 
     def exists(self, id: str) -> bool:
         with translated(f"looking for record {id!r}", self._place, id=id):
@@ -170,13 +196,18 @@ class S3Engine(Engine):
 
     def tags(self, id: str) -> TagReport | None:
         """The tags of a record's object, and which metadata is not among them; None where there is no record."""
-        document = self._get(id)
-        if document is None:
-            return None
+        try:
+            document = self._get(id)
+        except RecordArchivedError:
+            skipped = None
+        else:
+            if document is None:
+                return None
+            skipped = self._tagger.project(document)[1]
         with translated(f"reading the tags of record {id!r}", self._place, id=id):
             key = self._keys.record(id)
             tags = self._caller.send("GetObjectTagging", lambda store: store.get_tags(key))
-        return TagReport(tags, self._tagger.project(document)[1])
+        return TagReport(tags, skipped)
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
         return list(self._many.map(partial(self._apply, self._writers().changer), changes))
@@ -189,7 +220,10 @@ class S3Engine(Engine):
         except DataknobsDataError as error:
             return error
         finally:
-            self._listing.wrote()
+            self._wrote(change.id)
+
+    def _wrote(self, id: str) -> None:
+        self._listing.wrote(*([self._keys.record(id)] if self._keys.can_hold(id) else ()))
 
     def _check_key(self, id: str) -> None:
         """Says before sending what this store cannot hold."""
@@ -222,7 +256,7 @@ class S3Engine(Engine):
         except DataknobsDataError as error:
             return error
         finally:
-            self._listing.wrote()
+            self._wrote(deletion.id)
 
     def _error(self, doing: str, id: str, fault: Fault) -> DataknobsDataError:
         return public_error(fault, doing, self._place, id=id)
@@ -280,6 +314,11 @@ class S3Engine(Engine):
         writers = self._writers()
         with translated("clearing the database", self._place):
             return writers.remover.clear(str(self._place))
+
+    @property
+    def objects(self) -> Objects:
+        """What reads single objects, and keeps them in memory."""
+        return self._objects
 
     @property
     def usage(self) -> Usage:

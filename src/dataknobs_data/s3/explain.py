@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
-from dataknobs_data.s3.admin.control import Control
+from collections.abc import Iterable
+
+from dataknobs_data.query import Query
+from dataknobs_data.s3.archive import Archive
+from dataknobs_data.s3.choosing import Chooser
+from dataknobs_data.s3.engine import S3Engine
+from dataknobs_data.s3.prices import Prices, default_prices
+from dataknobs_data.s3.restore_costs import RestoreEstimate
+from dataknobs_data.s3.restore_run import finished
+from dataknobs_data.s3.storage_costs import Keeping, StorageEstimate
 
 
 class Explain:
-    """What something will cost and take, before it is done."""
+    """What something will cost and take, before it is done. Only looks, and changes nothing.
 
-    def __init__(self, control: Control) -> None:
-        self._control = control
+    `prices`: another price table than the one that comes with this package, see `dataknobs_data.s3.prices.Prices.load`.
+    """
+
+    def __init__(self, engine: S3Engine) -> None:
+        self._engine = engine
+
+    def restore(
+        self,
+        which: str | Iterable[str] | Query,
+        *,
+        days: int = 7,
+        tier: str = "Standard",
+        prices: Prices | None = None,
+    ) -> RestoreEstimate:
+        """What `restore` would send, cost and take; the other tiers beside it. One HEAD for each record."""
+        archive = Archive(self._engine, prices)
+        steps = archive.restore(which, days=days, tier=tier, dry_run=True)
+        return finished(steps, self._engine.control.runtime.sleep).estimate
+
+    def storage(
+        self, storage_class: str, query: Query | None = None, *, prices: Prices | None = None
+    ) -> StorageEstimate:
+        """What the records that are there now cost a month, and would cost in another class; what moving them costs once.
+
+        query  which records, by their ids (or by content that is in memory); default: all. Older versions are not looked at
+        One LIST for 1,000 records.
+        """
+        keeping = Keeping(prices or default_prices(), storage_class)
+        chooser = Chooser(self._engine.control, self._engine.objects)
+        for _, line in chooser.lines(query, lambda line: True):
+            keeping.add(line.storage_class, line.size)
+        return keeping.estimate(chooser.listed, chooser.looked)

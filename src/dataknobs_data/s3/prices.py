@@ -21,6 +21,9 @@ GB = 1024**3
 PRICES_VARIABLE = "DATAKNOBS_PRICES"
 """Names a file to be used instead of the table that comes with this package."""
 
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS")
+"""Where objects lie that have to be restored: two classes, and two tiers of INTELLIGENT_TIERING."""
+
 _WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
 _STAGED = frozenset({"CreateMultipartUpload", "UploadPart"})
 _READS = frozenset({"GetObject", "HeadObject"})
@@ -135,6 +138,8 @@ def _read(table: Mapping[str, Any]) -> Prices:
     classes = {name: ClassPrices(name, **values) for name, values in table["classes"].items()}
     if "STANDARD" not in classes:
         raise KeyError("classes.STANDARD")
+    if missing := [where for where in ARCHIVES if where not in table["archives"]]:
+        raise KeyError(f"archives.{missing[0]}")
     return Prices(
         region=table["region"],
         dated=str(table["dated"]),

@@ -25,11 +25,15 @@ logger = logging.getLogger("dataknobs_data.s3")
 
 
 class TagReport(dict[str, str]):
-    """The tags that an object has; `skipped` says which metadata is not among them, and why."""
+    """The tags that an object has; `skipped` says which metadata is not among them, and why.
 
-    def __init__(self, tags: Mapping[str, str], skipped: Mapping[str, str]) -> None:
+    Of an archived record that is not known (`skipped_known` is False): its metadata cannot be read.
+    """
+
+    def __init__(self, tags: Mapping[str, str], skipped: Mapping[str, str] | None) -> None:
         super().__init__(tags)
-        self.skipped = dict(skipped)
+        self.skipped = dict(skipped or {})
+        self.skipped_known = skipped is not None
 
 
 class Tagger:

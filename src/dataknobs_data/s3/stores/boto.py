@@ -287,6 +287,7 @@ _BY_CODE = {
     "InvalidBucketState": Kind.REFUSED,
     "RestoreAlreadyInProgress": Kind.REFUSED,
     "ObjectAlreadyInActiveTierError": Kind.REFUSED,
+    "GlacierExpeditedRetrievalNotAvailable": Kind.REFUSED,
     "OperationAborted": Kind.THROTTLED,
     "MethodNotAllowed": Kind.UNSUPPORTED,
     "InvalidObjectState": Kind.ARCHIVED,

@@ -1,0 +1,159 @@
+"""How archived records stand, as the headers of their objects say, and what has come of a restore."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.s3.estimate import counted
+from dataknobs_data.s3.restore_costs import RestoreEstimate
+from dataknobs_data.s3.store import Fault, Head, Kind
+
+ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+"""Classes whose objects cannot be read before they are restored."""
+
+TIERED = "INTELLIGENT_TIERING"
+"""The class whose objects may have moved to an archive tier by themselves, which only HEAD tells."""
+
+_ONGOING = re.compile(r'ongoing-request\s*=\s*"?(?P<ongoing>true|false)"?', re.IGNORECASE)
+_EXPIRY = re.compile(r'expiry-date\s*=\s*"(?P<date>[^"]*)"', re.IGNORECASE)
+
+
+class RestoreState(StrEnum):
+    """How a record stands."""
+
+    NOT_ARCHIVED = "not archived"
+    ARCHIVED = "archived"
+    IN_PROGRESS = "in progress"
+    RESTORED = "restored"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreStatus:
+    """How one record stands.
+
+    archive     where it lies archived: "GLACIER", "DEEP_ARCHIVE", or an archive tier of INTELLIGENT_TIERING
+                ("ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"); None where it does not
+    until       when a restored copy goes away again, by the store's clock
+    at          the store's clock when it said so, if it did
+    size_bytes  of the document
+    """
+
+    id: str
+    state: RestoreState
+    storage_class: str | None = None
+    archive: str | None = None
+    until: datetime | None = None
+    at: datetime | None = None
+    size_bytes: int = 0
+
+    @property
+    def readable(self) -> bool:
+        """Whether `read(id)` finds it now."""
+        return self.state in (RestoreState.RESTORED, RestoreState.NOT_ARCHIVED)
+
+    def __str__(self) -> str:
+        until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
+        return f"{self.id}: {self.state}{until}"
+
+
+def status_of(id: str, head: Head | None) -> RestoreStatus:
+    """What the headers of a record's object say. Raises Fault where they make no sense.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: x-amz-restore, x-amz-archive-status
+    """
+    if head is None:
+        return RestoreStatus(id, RestoreState.MISSING)
+    archive = head.storage_class if head.storage_class in ARCHIVES else head.archive_status
+    state, until = RestoreState.NOT_ARCHIVED, None
+    if archive:
+        state, until = _restore_of(head)
+    return RestoreStatus(id, state, head.storage_class, archive or None, until, head.now, head.size)
+
+
+def _restore_of(head: Head) -> tuple[RestoreState, datetime | None]:
+    if not head.restore:
+        return RestoreState.ARCHIVED, None
+    found = _ONGOING.search(head.restore)
+    if found is None:
+        raise Fault(Kind.SERVER, f"its x-amz-restore header is none that S3 gives: {head.restore!r}")
+    if found["ongoing"].lower() == "true":
+        return RestoreState.IN_PROGRESS, None
+    date = _EXPIRY.search(head.restore)
+    until = _instant(date["date"], head.restore) if date else None
+    if until and head.now and until <= head.now:  # moto 5.2 keeps the header of a copy that is gone
+        return RestoreState.ARCHIVED, None
+    return RestoreState.RESTORED, until
+
+
+def _instant(text: str, header: str) -> datetime:
+    for read in (parsedate_to_datetime, datetime.fromisoformat):
+        try:
+            moment = read(text)
+        except ValueError:
+            continue
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    raise Fault(Kind.SERVER, f"its x-amz-restore header has no date that S3 gives: {header!r}")
+
+
+@dataclass(frozen=True)
+class Restoration:
+    """What has come of a restore so far; each record stands in one of the groups.
+
+    requested     restoring them was asked for now (of a dry run: would be)
+    in_progress   they were being restored before
+    restored      they can be read now; what was restored before among them, if need be for longer than it was
+    not_archived  they can be read without
+    missing       there is no such record
+    failed        id → why it was not asked for, or is not known how it stands
+    estimate      what it costs and takes
+    dry_run       nothing was asked for
+    """
+
+    days: int
+    tier: str
+    estimate: RestoreEstimate
+    requested: tuple[str, ...] = ()
+    in_progress: tuple[str, ...] = ()
+    restored: tuple[str, ...] = ()
+    not_archived: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    failed: Mapping[str, DataknobsDataError] = field(default_factory=dict)
+    dry_run: bool = False
+
+    @property
+    def waiting(self) -> tuple[str, ...]:
+        """The ids that cannot be read yet: `restore_status(restoration.waiting)` tells how they stand."""
+        return () if self.dry_run else (*self.requested, *self.in_progress)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to wait for."""
+        return not self.waiting
+
+    def counts(self) -> dict[str, int]:
+        """How many are in each group."""
+        groups = {
+            "to be requested" if self.dry_run else "requested": self.requested,
+            "in progress": self.in_progress,
+            "restored": self.restored,
+            "not archived": self.not_archived,
+            "missing": self.missing,
+            "failed": self.failed,
+        }
+        return {name: len(ids) for name, ids in groups.items() if ids}
+
+    def summary(self) -> str:
+        """One line."""
+        counts = self.counts()
+        parts = ", ".join(f"{number:,} {name}" for name, number in counts.items())
+        return f"{counted(sum(counts.values()), 'record')}: {parts}" if counts else "no archived records"
+
+    def __str__(self) -> str:
+        return f"{self.summary()}\n{self.estimate}"
