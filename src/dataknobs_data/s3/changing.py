@@ -30,7 +30,7 @@ from dataknobs_data.s3.store import ABSENT, Condition, Fault, Kind, Match, PutOp
 from dataknobs_data.s3.tags import Tagger
 
 REFUSALS_MAX = 5
-"""Times in a row that a write may be refused for a record that then is not there."""
+"""Times in a row that a write may be refused for a record that then is not there, or is just as it was asked to be."""
 
 logger = logging.getLogger("dataknobs_data.s3")
 
@@ -84,6 +84,7 @@ class Changer:
     def _replace(self, change: Change, deadline: Deadline) -> Document | None:
         current = self._objects.held_copy(change.id) if self._can.conditional_put else None
         current = current or self._look(change, deadline)
+        contradictions = 0
         for number in itertools.count():
             document, current = self._resolved(change, current, deadline)
             if document is None:
@@ -98,6 +99,9 @@ class Changer:
                 self._refused(number, change.id, fault)
             elif number:  # the first refusal may only mean that the copy in memory was old
                 self._caller.pause(number)
+            contradictions = contradictions + 1 if found and current and found.etag == current.etag else 0
+            if contradictions == REFUSALS_MAX:
+                raise _contradicted(change.id, current, fault) from fault
             current = found
         raise AssertionError("the loop ends by itself")
 
@@ -175,3 +179,13 @@ class Changer:
             raise duplicate(id) from fault
         seen = f"version {found.revision} is there now" if found else "there is no such record now"
         raise unknown_outcome(id, seen, fault) from fault
+
+
+def _contradicted(id: str, current: Stored | None, fault: Fault) -> DatabaseOperationError:
+    etag = current.etag if current else None
+    return DatabaseOperationError(
+        f"record {id!r} cannot be replaced: the store shows it with the ETag {etag}, and refuses a write on the condition that "
+        f"it has that ETag ({fault}); SeaweedFS 4.48 does so where versions were kept and versioning is suspended: "
+        "enable_versioning() again",
+        id=id,
+    )
