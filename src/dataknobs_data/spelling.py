@@ -9,9 +9,10 @@ from collections.abc import Iterable
 def did_you_mean(word: object, known: Iterable[str]) -> str:
     """`did you mean 'sort'?` where a known word is near, else `it is one of 'and', 'not', 'or'` or `there are none`."""
     words = sorted(str(one) for one in known)
-    near = _near(word.lower(), words) if isinstance(word, str) else []
+    spelled = {one.lower(): one for one in words}
+    near = _near(word.lower(), list(spelled)) if isinstance(word, str) else []
     if near:
-        return f"did you mean {near[0]!r}?"
+        return f"did you mean {spelled[near[0]]!r}?"
     return f"it is one of {', '.join(map(repr, words))}" if words else "there are none"
 
 

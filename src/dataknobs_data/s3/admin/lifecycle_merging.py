@@ -106,7 +106,7 @@ def _selection(rule: Mapping[str, Any], what: str, whole: str, inner: str, said:
     _check_filter(chosen or {}, what)
     try:
         selection = Selection.of(rule)
-    except (KeyError, TypeError) as error:
+    except (AttributeError, TypeError) as error:
         raise ConfigurationError(
             f"{what}: its Filter makes no sense: {error!r}; tags are {{'Key': …, 'Value': …}}"
         ) from error
