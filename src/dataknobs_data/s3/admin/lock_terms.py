@@ -42,19 +42,19 @@ def _check_count(name: str, value: int | None, most: int) -> None:
 
 
 def end_of(until: datetime | timedelta | int, now: datetime) -> datetime:
-    """When a retention ends: an instant (without a zone: UTC), a duration from now, or days from now."""
+    """When a retention ends, in UTC and whole seconds: an instant (without a zone: UTC), a duration from now, or days."""
     if isinstance(until, datetime):
-        end = until if until.tzinfo else until.replace(tzinfo=UTC)
+        end = until.astimezone(UTC) if until.tzinfo else until.replace(tzinfo=UTC)
     elif isinstance(until, timedelta):
         end = _later(now, until)
     else:
         _check_count("until", until, DAYS_MAX)
         end = _later(now, timedelta(days=until))
-    if end <= now:
+    if end < now + timedelta(seconds=1):
         raise ConfigurationError(f"until must be in the future, not {end.isoformat()}", key="until")
     if end - now > timedelta(days=DAYS_MAX + 1):
         raise ConfigurationError(f"until is {end.isoformat()}: S3 locks for {YEARS_MAX} years at most", key="until")
-    return end
+    return end.replace(microsecond=0)
 
 
 def _later(now: datetime, duration: timedelta) -> datetime:

@@ -91,7 +91,8 @@ class ObjectLock(Configuration):
 
         def decide(before: Any) -> tuple[Any, Sequence[str]]:
             after = {**(before or {}), "ObjectLockEnabled": "Enabled", **({"Rule": rule} if rule else {})}
-            return after, [*([] if before else [FOREVER_NOTE]), *([DEFAULT_NOTE] if rule else [])]
+            notes = [*([] if before else [FOREVER_NOTE]), *([DEFAULT_NOTE] if rule else [])]
+            return after, notes if after != before else []
 
         return self._change(decide, dry_run=dry_run)
 
@@ -113,7 +114,7 @@ class ObjectLock(Configuration):
     def _read(self) -> Any:
         doing = "reading the object lock configuration"
         answer = self._control.look("GetObjectLockConfiguration", doing)
-        return answer and answer["ObjectLockConfiguration"]
+        return answer and _plain(answer["ObjectLockConfiguration"])
 
     def _write(self, value: Any) -> None:
         self._control.send("PutObjectLockConfiguration", "configuring object lock", ObjectLockConfiguration=value)
@@ -238,6 +239,11 @@ def _check_irrevocable(mode: str | None, said: bool) -> None:
             "account; if that is meant, say irrevocable=True",
             key="irrevocable",
         )
+
+
+def _plain(configuration: dict[str, Any]) -> dict[str, Any]:
+    """Without what says nothing: moto tells `Years` 0 beside days."""
+    return {key: _plain(value) if isinstance(value, dict) else value for key, value in configuration.items() if value}
 
 
 def _instant(value: Any) -> datetime:

@@ -166,7 +166,8 @@ class BucketPolicy(Configuration):
             elsewhere = merging.said_by_others(before, ours)
             if elsewhere is not None:
                 return before, [f"statement {elsewhere!r}, which is not ours, says so already"]
-            return merging.merged(before, start, ours), notes
+            after = merging.merged(before, start, ours)
+            return after, notes if after != before else []
 
         return self._change(decide, dry_run=dry_run)
 

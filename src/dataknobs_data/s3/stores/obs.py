@@ -2,8 +2,8 @@
 
 Where a bucket locks what is written (object lock with a default retention), S3 takes no PUT without a checksum of its body:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html, Content-MD5. On AWS there always is one, SHA-256, which
-the signature needs anyway; boto3 sends CRC32 with parts. Elsewhere some stores refuse the newer ones, so they are sent from
-the moment on at which the store asks for them.
+the signature needs anyway; boto3 sends CRC32 with parts. Elsewhere some stores refuse the newer ones, so a checksum is sent
+from the moment on at which the store asks for one: SHA-256, and where it asks again (moto 5.2), MD5 through boto3.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from enum import IntEnum
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -38,7 +39,16 @@ CREDENTIALS_GOOD_FOR = timedelta(minutes=10)
 READ_SECONDS_MAX = 3600
 """A large document may take long to arrive as long as bytes keep coming; reading it is one snapshot however long it takes."""
 
-CHECKSUM: dict[str, Any] = {"checksum_algorithm": "SHA256"}
+SHA256: dict[str, Any] = {"checksum_algorithm": "SHA256"}
+
+
+class Checksum(IntEnum):
+    """What goes with writes that are not on AWS; each store asks for as much as it needs."""
+
+    NONE = 0
+    SHA256 = 1
+    MD5 = 2
+
 
 T = TypeVar("T")
 
@@ -74,8 +84,8 @@ class ObstoreStore(BotoStore):
         read: ClientConfig = {**http, "timeout": timedelta(seconds=READ_SECONDS_MAX), "read_timeout": attempt}
         self._reads = S3Store(boto.bucket, client_options=read, **common)
         self._open_writes = partial(S3Store, boto.bucket, client_options={**http, "timeout": attempt}, **common)
-        self._checksums = place.behaves_like_aws
-        self._writes = self._open_writes(**(CHECKSUM if self._checksums else {}))
+        self._checksum = Checksum.SHA256 if place.behaves_like_aws else Checksum.NONE
+        self._writes = self._open_writes(**(SHA256 if place.behaves_like_aws else {}))
 
     def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
         options: GetOptions = {}
@@ -107,6 +117,8 @@ class ObstoreStore(BotoStore):
         tags = dict(options.tags) if options.tags else None
 
         def send() -> str:
+            if self._checksum is Checksum.MD5:
+                return super(ObstoreStore, self).put(key, body, options, condition)
             with _faults(key):
                 answer = self._writes.put(key, body, attributes=attributes, tags=tags, mode=mode, use_multipart=False)
             return answer["e_tag"] or ""
@@ -117,16 +129,22 @@ class ObstoreStore(BotoStore):
         return self._with_checksum_if_asked(partial(super().upload_part, key, upload_id, number, body))
 
     def _with_checksum_if_asked(self, send: Callable[[], T]) -> T:
-        """Sends once more, with a checksum from now on, what the store refused for having none."""
-        try:
-            return send()
-        except Fault as fault:
-            if self._checksums or not asks_for_checksum(fault):
-                raise
-        self._client.meta.events.register("before-sign.s3.UploadPart", _add_content_md5, unique_id="content-md5")
-        self._writes = self._open_writes(**CHECKSUM)
-        self._checksums = True
-        return send()
+        """Sends again, with a checksum from now on, what the store refused for having none."""
+        while True:
+            sent = self._checksum
+            try:
+                return send()
+            except Fault as fault:
+                if sent is Checksum.MD5 or not asks_for_checksum(fault):
+                    raise
+            self._send_checksums(Checksum(sent + 1))
+
+    def _send_checksums(self, wanted: Checksum) -> None:
+        for operation in ("PutObject", "UploadPart"):
+            event = f"before-sign.s3.{operation}"
+            self._client.meta.events.register(event, _add_content_md5, unique_id=f"{event} content-md5")
+        self._writes = self._open_writes(**SHA256)
+        self._checksum = max(self._checksum, wanted)
 
 
 def _encryption(encryption: Encryption | None) -> dict[str, Any]:
@@ -142,13 +160,16 @@ def asks_for_checksum(fault: Fault) -> bool:
     required for Put Object requests with Object Lock parameters".
     """
     text = str(fault).lower()
-    return fault.code == "InvalidRequest" and "required" in text and ("content-md5" in text or "x-amz-checksum" in text)
+    return fault.status == 400 and "required" in text and ("content-md5" in text or "x-amz-checksum" in text)
 
 
 def _add_content_md5(request: AWSRequest, **_: Any) -> None:
-    body: Any = request.body  # the stubs say str; it is a file
-    digest = hashlib.md5(body.read(), usedforsecurity=False).digest()
-    body.seek(0)
+    body: Any = request.body  # the stubs say str; it is bytes or a file
+    content = body
+    if not isinstance(body, bytes):
+        content = body.read()
+        body.seek(0)
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
     request.headers["Content-MD5"] = base64.b64encode(digest).decode()
 
 
