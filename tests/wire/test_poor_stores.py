@@ -7,7 +7,13 @@ import logging
 import pytest
 
 from dataknobs_data.backends.s3 import S3Database
-from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError, IncompatibleStoreError
+from dataknobs_data.exceptions import (
+    ConcurrencyError,
+    DatabaseOperationError,
+    DataFormatError,
+    DuplicateRecordError,
+    IncompatibleStoreError,
+)
 from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench, records, sent
 from tests.wire.proxy import Answer, Request
@@ -121,3 +127,25 @@ def test_who_may_not_list_can_still_read_and_write_by_id(bench: S3Bench) -> None
     assert found["a"] == 1
     assert db.update("x", Record({"a": 2}))
     assert db.delete("x")
+
+
+def test_a_store_that_refuses_the_very_etag_it_shows_is_said_to(bench: S3Bench) -> None:
+    """SeaweedFS 4.48 does, now and then, where versioning is suspended."""
+    db = bench.open()
+    db.create(Record({"n": 1}, id="x"))
+    bench.proxy.fault(Answer(412, "PreconditionFailed"), operation="PutObject", key=bench.key("x"), times=None)
+    with pytest.raises(DatabaseOperationError, match=r"refuses a write on the condition.*enable_versioning\(\) again"):
+        db.update("x", Record({"n": 2}))
+    assert bench.stored("x")["data"] == {"n": 1}
+
+
+def test_a_record_that_somebody_mended_can_be_updated(bench: S3Bench) -> None:
+    """What was held of it while it was damaged must not stand in the way."""
+    db = bench.open()
+    db.create(Record({"n": 1}, id="x"))
+    bench.put("x", b'{"format": 1, "da')
+    with pytest.raises(DataFormatError):
+        db.read("x")
+    bench.put("x", {"data": {"n": 2}})
+    assert db.update("x", Record({"n": 3}))
+    assert bench.stored("x")["data"] == {"n": 3}
