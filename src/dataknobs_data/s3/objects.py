@@ -10,6 +10,7 @@ from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.runtime import iso_utc
 from dataknobs_data.s3.cache import Held, RecordCache
 from dataknobs_data.s3.calls import Caller, Deadline
+from dataknobs_data.s3.edge import Edge, NoCopy
 from dataknobs_data.s3.headers import outline
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.store import Blob, Fault, Head, Kind, Listed
@@ -27,10 +28,25 @@ class Stored:
 class Objects:
     """Reads single documents. Raises Fault where the store fails."""
 
-    def __init__(self, caller: Caller, keys: Keys, cache: RecordCache) -> None:
+    def __init__(self, caller: Caller, keys: Keys, cache: RecordCache, edge: Edge | None = None) -> None:
         self.cache = cache
+        self.edge = edge
         self._caller = caller
         self._keys = keys
+
+    def read(self, id: str) -> Stored | None:
+        """The record for somebody who reads it: from the edge, where there is one that has it, else from the store."""
+        if self.edge is None:
+            return self.fetch(id)
+        deadline = self._caller.deadline()
+        held = self.cache.get(self._keys.record(id))
+        copy = self._at_edge(self.edge, id, deadline, held=held)
+        if isinstance(copy, Stored):
+            return copy
+        found = self.fetch(id, deadline)
+        if found:
+            self.edge.missed(copy)
+        return found
 
     def fetch(self, id: str, deadline: Deadline | None = None) -> Stored | None:
         """The record as the store has it now: one GET, which moves no bytes when a cached copy still stands."""
@@ -80,8 +96,33 @@ class Objects:
         held = self.cache.get(listed.key)
         if held and held.etag == listed.etag:
             return self._stored(id, held, certain=False).document
-        found = self.fetch(id)
+        deadline = self._caller.deadline()
+        if self.edge:
+            copy = self._at_edge(self.edge, id, deadline, listed=listed.etag)
+            if isinstance(copy, Stored):
+                return copy.document
+        found = self.fetch(id, deadline)
         return found.document if found else None
+
+    def _at_edge(
+        self, edge: Edge, id: str, deadline: Deadline, *, held: Held | None = None, listed: str | None = None
+    ) -> Stored | NoCopy:
+        """What the edge has, if it makes sense and may be shown (see Edge.get)."""
+        key = self._keys.record(id)
+        copy = edge.get(key, deadline, held=held, listed=listed)
+        if isinstance(copy, NoCopy):
+            return copy
+        try:
+            stored = self._stored(id, copy, certain=False)
+        except DataFormatError:
+            return NoCopy("what it sends is no record")
+        if copy is held:
+            return stored
+        self._caller.meter.moved(down=len(copy.body))
+        if codec.loads(copy.body).get("id", id) != id:
+            return NoCopy("what it sends is another record")
+        self.cache.put(key, copy)
+        return stored
 
     def fetch_version(self, id: str, version_id: str) -> Document | None:
         """An older version of the object; None where there is none, or where it is a delete marker."""
@@ -130,7 +171,11 @@ class Objects:
 
     def _stored(self, id: str, held: Held, *, certain: bool) -> Stored:
         birth = "etag:" + held.etag.strip('"')
-        document = codec.decode(held.body, id=id, birth=birth, modified=held.modified)
+        try:
+            document = codec.decode(held.body, id=id, birth=birth, modified=held.modified)
+        except DataFormatError:
+            self.cache.drop(self._keys.record(id))  # or a write would be refused after somebody has mended the record
+            raise
         return Stored(document, held.etag, certain)
 
 

@@ -90,7 +90,7 @@ class Remover:
                 return self._settle(etags, fault, error_of)
             faults = dict.fromkeys(keys, fault)
         finally:
-            self._listing.wrote()
+            self._listing.wrote(*keys)
             for key in keys:
                 self._objects.cache.drop(key)
         return {keys[key]: error_of(keys[key], fault) for key, fault in faults.items()}

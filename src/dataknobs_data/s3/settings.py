@@ -45,6 +45,7 @@ class S3Settings:
     bucket, prefix             records are `{prefix}{id}.json` in `bucket`
     region                     default: the AWS chain (environment, profile), then us-east-1
     endpoint_url               another store than AWS; "" means AWS whatever the environment says
+    read_endpoint              URL of a cache before the bucket, such as a CloudFront distribution, to read records at
     access_key_id …            explicit credentials; default: the AWS chain; `profile` names one of its profiles
     max_workers                requests in flight at most, over all threads
     max_retries                times a request is sent again at most
@@ -66,6 +67,7 @@ class S3Settings:
     prefix: str = "records/"
     region: str | None = None
     endpoint_url: str | None = None
+    read_endpoint: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = secret()
     session_token: str | None = secret()
@@ -97,7 +99,8 @@ def s3_settings(config: Mapping[str, Any]) -> S3Settings:
         raise ConfigurationError("S3 backend requires 'bucket': bucket name is required", key="bucket")
     _check_numbers(settings)
     _check_choices(settings)
-    return replace(settings, prefix=check_prefix(settings.prefix))
+    read_endpoint = settings.read_endpoint.rstrip("/") if settings.read_endpoint else None
+    return replace(settings, prefix=check_prefix(settings.prefix), read_endpoint=read_endpoint)
 
 
 def _check_numbers(settings: S3Settings) -> None:
@@ -143,22 +146,26 @@ def _check_choices(settings: S3Settings) -> None:
     if settings.author and len(settings.author.encode()) > AUTHOR_BYTES_MAX:
         raise ConfigurationError(f"s3 backend: author may have at most {AUTHOR_BYTES_MAX} bytes", key="author")
     if settings.endpoint_url:
-        _check_endpoint(settings.endpoint_url)
+        _check_url("endpoint_url", settings.endpoint_url, "set access_key_id and secret_access_key instead")
+    if settings.read_endpoint:
+        _check_url("read_endpoint", settings.read_endpoint, "it is read without any")
+        if set("?#") & set(settings.read_endpoint):
+            raise ConfigurationError(
+                f"s3 backend: read_endpoint {settings.read_endpoint!r} must end with its path: keys of records follow it",
+                key="read_endpoint",
+            )
 
 
-def _check_endpoint(url: str) -> None:
+def _check_url(key: str, url: str, instead: str) -> None:
     try:
         parts = urllib.parse.urlsplit(url)
         usable = parts.scheme in ("http", "https") and bool(parts.hostname)
     except ValueError:
         usable = False
+    if usable and (parts.username or parts.password):
+        raise ConfigurationError(f"s3 backend: {key} holds a user name or password; {instead}", key=key)
     if not usable:
+        shown = url.rpartition("@")[2]  # no password
         raise ConfigurationError(
-            f"s3 backend: endpoint_url {url!r} must start with http:// or https:// and name a host",
-            key="endpoint_url",
-        )
-    if parts.username or parts.password:
-        raise ConfigurationError(
-            "s3 backend: endpoint_url holds a user name or password; set access_key_id and secret_access_key instead",
-            key="endpoint_url",
+            f"s3 backend: {key} {shown!r} must start with http:// or https:// and name a host", key=key
         )
