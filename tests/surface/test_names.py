@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 
@@ -107,6 +109,39 @@ def test_the_sync_names_are_one_class_and_the_async_one_wraps_it(module: str) ->
     assert asynchronous.sync_class is sync
     assert issubclass(plain, dataknobs_data.SyncDatabase)
     assert issubclass(asynchronous, dataknobs_data.AsyncDatabase)
+
+
+def s3_types(thing: Any) -> Iterator[type]:
+    """The types of the S3 database's own in what a class's public methods take and give."""
+    for name in [name for name in dir(thing) if not name.startswith("_")]:
+        found = inspect.getattr_static(thing, name)
+        method = found.fget if isinstance(found, property) else found
+        for hint in get_type_hints(method).values() if inspect.isfunction(method) else ():
+            yield from (one for one in types_in(hint) if one.__module__.startswith("dataknobs_data.s3"))
+
+
+def types_in(hint: Any) -> Iterator[type]:
+    """The classes in an annotation."""
+    if isinstance(hint, type):
+        yield hint
+    for part in get_args(hint):
+        yield from types_in(part)
+
+
+def test_whatever_the_s3_database_hands_out_can_be_imported_from_where_it_is() -> None:
+    there = importlib.import_module("dataknobs_data.backends.s3")
+    found: set[type] = set()
+    waiting = [there.S3Database]
+    while waiting:
+        new = set(s3_types(waiting.pop())) - found
+        found |= new
+        waiting += new
+    assert {"Plan", "Version", "Lifecycle", "Restoration"} <= {one.__name__ for one in found}
+    databases = {"S3Database", "SyncS3Database", "AsyncS3Database"}
+    assert set(there.__all__) == databases | {one.__name__ for one in found}
+    assert {getattr(there, one.__name__) for one in found} == found
+    for one in found:
+        assert not dataclasses.is_dataclass(one) or one.__dataclass_params__.frozen, one  # type: ignore[attr-defined]
 
 
 def test_every_error_is_exported() -> None:

@@ -13,25 +13,58 @@ from dataknobs_data.engine import Engine
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
-from dataknobs_data.s3.admin.cost_tags import CostTags
-from dataknobs_data.s3.admin.encryption import BucketEncryption
+from dataknobs_data.s3.admin.cost_tags import CostShare, CostTags
+from dataknobs_data.s3.admin.encryption import BucketEncryption, ObjectEncryption
 from dataknobs_data.s3.admin.lifecycle import Lifecycle
-from dataknobs_data.s3.admin.object_lock import ObjectLock
+from dataknobs_data.s3.admin.object_lock import BucketLock, Lock, ObjectLock
 from dataknobs_data.s3.admin.plan import Plan
 from dataknobs_data.s3.admin.policy import BucketPolicy
 from dataknobs_data.s3.admin.presign import presigned
 from dataknobs_data.s3.admin.public_access import PublicAccess
 from dataknobs_data.s3.admin.replication import Replication
+from dataknobs_data.s3.admin.replication_role import RoleDocuments
 from dataknobs_data.s3.admin.versions import History, Version, Versioning
 from dataknobs_data.s3.archive import Archive
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.explain import Explain
+from dataknobs_data.s3.prices import ClassPrices, Prices
 from dataknobs_data.s3.recovery import Recovery
+from dataknobs_data.s3.restore_costs import RestoreEstimate
 from dataknobs_data.s3.restore_run import Steps, finished, next_step
 from dataknobs_data.s3.restoring import Restoration, RestoreStatus
 from dataknobs_data.s3.settings import s3_settings
+from dataknobs_data.s3.storage_costs import StorageEstimate
 from dataknobs_data.s3.tags import TagReport
 from dataknobs_data.s3.usage import Usage
+
+__all__ = [
+    "AsyncS3Database",
+    "BucketEncryption",
+    "BucketLock",
+    "BucketPolicy",
+    "ClassPrices",
+    "CostShare",
+    "CostTags",
+    "Explain",
+    "Lifecycle",
+    "Lock",
+    "ObjectEncryption",
+    "ObjectLock",
+    "Plan",
+    "Prices",
+    "PublicAccess",
+    "Replication",
+    "Restoration",
+    "RestoreEstimate",
+    "RestoreStatus",
+    "RoleDocuments",
+    "S3Database",
+    "StorageEstimate",
+    "SyncS3Database",
+    "TagReport",
+    "Usage",
+    "Version",
+]
 
 
 class S3Database(SyncDatabase):
@@ -91,7 +124,9 @@ class S3Database(SyncDatabase):
 
         `limit`: only so many of the newest. One listing and one HEAD for each version.
         """
-        return History(self._s3().control).of(id, limit)
+        versions = History(self._s3().control).of(id, limit)
+        self._s3().version_known(id)
+        return versions
 
     def revert(self, id: str, version_id: str, *, expected_version: str | None = None) -> Record:
         """Makes an older version the present one, by writing it again: nothing of the history is lost. Returns it.
