@@ -12,8 +12,10 @@ from typing import Annotated
 import typer
 
 from dataknobs_data.cli import output
+from dataknobs_data.cli.archive import restore
 from dataknobs_data.cli.encrypt import encrypt
 from dataknobs_data.cli.exits import Exit, exit_of
+from dataknobs_data.cli.lifecycle import lifecycle
 from dataknobs_data.cli.presign import presign
 from dataknobs_data.cli.read import count, get, search
 from dataknobs_data.cli.replicate import replicate
@@ -34,7 +36,9 @@ app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(create, get, search, count, rm),
     *(history, revert, undelete, versioning),
+    *(restore,),
     *(presign,),
+    *(lifecycle,),
     *(replicate, encrypt, tags),
     *(serve,),
 )

@@ -32,7 +32,7 @@ MEANING = {
     Exit.NOT_FOUND: "an id has no record, or no such version (what was asked of the others is done); `search`: nothing matched",
     Exit.USAGE: "the command, its options, a condition, an id or the configuration makes no sense; nothing was done",
     Exit.STORE: "the store or file cannot be reached, refuses us, failed, or holds damaged data",
-    Exit.PARTLY: "`create`, `rm`: some records failed, each named on stderr; the others are done",
+    Exit.PARTLY: "some records failed, each named on stderr; the others are done. `restore`: some cannot be read yet",
     Exit.BUG: "a mistake in this program",
     Exit.INTERRUPTED: "Ctrl-C (`serve` ends with 0)",
     Exit.PIPE_CLOSED: "whoever read the output closed it early, as `head` does",

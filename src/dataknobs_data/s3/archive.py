@@ -69,7 +69,7 @@ class Archive:
             if wait:
                 yield from self._until_readable(run, timeout, on_progress)
         restoration = run.restoration(self._prices, dry_run=dry_run)
-        raise_failures("restore", run.groups, run.errors, restoration=restoration)
+        raise_failures("restore (dry run)" if dry_run else "restore", run.groups, run.errors, restoration=restoration)
         return restoration
 
     def status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
