@@ -31,6 +31,7 @@ from dataknobs_data.s3.admin.lifecycle_rules import (
     endangering,
     replaced,
     same,
+    tidy,
 )
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.admin.versions import Versioning
@@ -172,11 +173,21 @@ class Lifecycle(Configuration):
                     f"that makes {len(after):,} lifecycle rules; a bucket has at most {RULES_MAX:,}"
                 )
             added = [f"unfinished uploads are thrown away after {UPLOADS_DAYS} days"] if uploads else []
-            return {**(before or {}), "Rules": after}, [*notes, *added, *self._dangers(others, before)]
+            return tidy({**(before or {}), "Rules": after}), [*notes, *added, *self._dangers(others, before)]
 
         return self._change(decide, dry_run=dry_run)
 
     # ------------------------------------------------------------------ what one should know
+    def _settled(self, sent: Any) -> list[str]:
+        notes = super()._settled(sent)
+        if not notes:
+            return []
+        kept = endangering(self.ours(), self._control.keys)
+        return [
+            *notes,
+            *(f"beware, as the store kept it, {said}" for said in kept if self._control.keys.format in said),
+        ]
+
     def _dangers(self, others: Sequence[Rule], before: Any) -> list[str]:
         foreign = [rule for rule in others if self._names.name(rule) is None]
         found = endangering(foreign, self._control.keys, minimum=(before or {}).get(MINIMUM))
@@ -204,7 +215,7 @@ class Lifecycle(Configuration):
         answer = self._control.look("GetBucketLifecycleConfiguration", "reading the lifecycle rules")
         if answer is None:
             return None
-        return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+        return tidy({name: value for name, value in answer.items() if name != "ResponseMetadata"})
 
     def _write(self, value: dict[str, Any] | None) -> None:
         if value is None:
@@ -241,5 +252,5 @@ def _refuse_deletion(drafts: Sequence[Draft], allowed: bool) -> None:
         if deletes and not allowed:
             raise ConfigurationError(
                 f"{draft.who} lets S3 delete records, without a word to anybody and, where no versions are kept, for good; "
-                "if that is meant: allow_deleting_records=True. To move them to a cheaper class: transition"
+                "if that is meant: allow_deleting_records=True (--allow-deleting-records). To move them to a cheaper class: transition"
             )

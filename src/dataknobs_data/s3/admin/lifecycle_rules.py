@@ -32,6 +32,12 @@ SMALL_BYTES = 128 * 1024
 DEFAULT_MINIMUM = "all_storage_classes_128K"
 
 EXPIRE, NONCURRENT, UPLOADS = ".expire", ".noncurrent", ".uploads"
+_ORDER = (
+    "ID", "Status", "Prefix", "Filter", "And", "Tag", "Tags", "Key", "Value", "ObjectSizeGreaterThan", "ObjectSizeLessThan",
+    "Days", "NoncurrentDays", "NewerNoncurrentVersions", "Date", "StorageClass", "Transitions", "NoncurrentVersionTransitions",
+    "NoncurrentVersionExpiration", "Expiration", "ExpiredObjectDeleteMarker", "AbortIncompleteMultipartUpload",
+)  # fmt: skip
+"""In which people read a rule."""
 _NAME = re.compile(rf"(?P<base>[A-Za-z0-9_-]{{1,{NAME_LENGTH_MAX}}})(?P<part>\.(expire|noncurrent|uploads))?")
 
 
@@ -151,6 +157,23 @@ def _canonical(value: Any, name: str = "") -> Any:
         items = [_canonical(item) for item in value]
         return items if name in ("", "Rules") else sorted(items, key=repr)
     return midnight(value) if name == "Date" else value
+
+
+def tidy(configuration: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with its parts in one order, whatever the store's, so that a diff shows changes only."""
+    return {name: _tidy(value) for name, value in sorted(configuration.items(), key=lambda part: part[0] != "Rules")}
+
+
+def _tidy(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_tidy(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _tidy(value[name]) for name in sorted(value, key=_rank)}
+
+
+def _rank(name: str) -> int:
+    return _ORDER.index(name) if name in _ORDER else len(_ORDER)
 
 
 def midnight(value: Any) -> str:
