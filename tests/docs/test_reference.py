@@ -22,6 +22,7 @@ def test_what_is_written_from_the_code_is_up_to_date() -> None:
 def test_every_s3_setting_is_explained_with_its_default() -> None:
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| .+ \|$", (ROOT / "docs/s3.md").read_text(), re.MULTILINE)
     assert dict(rows) == reference.s3_defaults()
+    assert len(rows) == len(dict(rows)), "one row each"
 
 
 def test_every_other_spelling_of_an_s3_setting_is_explained() -> None:
