@@ -106,7 +106,7 @@ def _show_shares(by: str, shares: list[CostShare], json: bool) -> int:
     for name in ("records", "bytes", "dollars a month"):
         grid.add_column(name, justify="right")
     for share in shares:
-        value = "(none)" if share.value is None else output.escaped(share.value)
+        value = output.escaped(share.value) if share.value is not None else "(none)" if share.known else "(archived)"
         grid.add_row(value, f"{share.records:,}", f"{share.bytes:,}", f"{share.dollars_per_month:,.6f}")
     Console(highlight=False).print(grid)
     return Exit.OK

@@ -29,7 +29,13 @@ from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.probe import capabilities, forget_capabilities, holds_long_segments, require_conditions
+from dataknobs_data.s3.probe import (
+    capabilities,
+    forget_capabilities,
+    holds_long_segments,
+    require_conditions,
+    require_encryption,
+)
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault, Kind, Listed
@@ -134,6 +140,7 @@ class S3Engine(Engine):
         found = capabilities(self._caller, self._keys, self._place, self._runtime.new_id())
         if self._settings.require_conditions:
             require_conditions(found, self._place)
+        require_encryption(self._caller, self._keys, self._place, self._settings.encryption, self._runtime.new_id())
         if not found.distinct_etags:
             self._objects.cache, self._objects.edge = RecordCache(0), None  # ETags of many contents prove nothing
         if self._settings.tags and not found.tags:

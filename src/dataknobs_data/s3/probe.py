@@ -14,6 +14,7 @@ from enum import Enum
 
 from dataknobs_data.exceptions import IncompatibleStoreError
 from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.keys import LONG_SEGMENT_BYTES, Keys
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.store import ABSENT, EXISTS, Condition, Fault, Kind, Match, ObjectStore, PutOptions
@@ -92,6 +93,26 @@ def holds_long_segments(caller: Caller, keys: Keys, name: str) -> bool:
         raise
     caller.send("DeleteObject", lambda store: store.delete(key, None))
     return True
+
+
+def require_encryption(caller: Caller, keys: Keys, place: Place, setting: str | None, name: str) -> None:
+    """Raises IncompatibleStoreError when the store says success and does not encrypt as the setting says (SeaweedFS 4.48
+    ignores DSSE-KMS). Three small requests, none on AWS and none without the setting.
+    """
+    wanted = Encryption.parse(setting)
+    if wanted is None or place.behaves_like_aws:
+        return
+    key = keys.probe(name)
+    caller.send("PutObject", lambda store: store.put(key, b"probe", PutOptions(), None))
+    found = caller.send("HeadObject", lambda store: store.control("HeadObject", Key=key)).get("ServerSideEncryption")
+    caller.send("DeleteObject", lambda store: store.delete(key, None))
+    if found != wanted.algorithm:
+        raise IncompatibleStoreError(
+            f"{place} ignores the setting encryption: {setting!r}: it took a write and says that it is "
+            f"{'not encrypted' if found is None else f'encrypted with {found}'}; nothing of yours was written. Use another "
+            "store, or another encryption",
+            encryption=setting,
+        )
 
 
 class _Disturbed(Exception):

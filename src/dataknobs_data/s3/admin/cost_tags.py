@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -40,20 +41,32 @@ WHOLE_BUCKET_NOTE = "they are for the bucket as a whole; cost_tags.split() says 
 Tags = dict[str, str]
 
 
+class _Unknown(Enum):
+    """The value of a record that shows neither its content nor its tags."""
+
+    UNKNOWN = "unknown"
+
+
+_UNKNOWN = _Unknown.UNKNOWN
+_Value = str | None | _Unknown
+
+
 @dataclass(frozen=True)
 class CostShare:
     """What the records with one value of a metadata name cost.
 
-    value              the value as text; None: records without one
+    value              the value as text; None: records without one, or with one that is no single value
     records            how many
     bytes              of their documents
     dollars_per_month  for keeping them, in their storage classes
+    known              False: the store shows neither content nor tags of these records (and `value` is None)
     """
 
     value: str | None
     records: int
     bytes: int
     dollars_per_month: float
+    known: bool = True
 
 
 class CostTags(Configuration):
@@ -114,31 +127,35 @@ class CostTags(Configuration):
         table = prices or default_prices()
         with translated("listing the records", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
             listed = self._control.lister.records()
-        groups: defaultdict[str | None, list[Listed]] = defaultdict(list)
+        groups: defaultdict[_Value, list[Listed]] = defaultdict(list)
         for id, value in self._values(by, listed).items():
             groups[value].append(listed[id])
         shares = [share_of(value, lines, table) for value, lines in groups.items()]
         return sorted(shares, key=lambda share: (-share.dollars_per_month, share.value or ""))
 
-    def _values(self, by: str, listed: Mapping[str, Listed]) -> dict[str, str | None]:
+    def _values(self, by: str, listed: Mapping[str, Listed]) -> dict[str, _Value]:
         unread: list[str] = []
 
         def note(error: DataknobsDataError) -> None:
             unread.append(error.context["id"])
 
         documents = self._engine.scan(Query(), note)
-        values = {found.id: tag_text(found.metadata.get(by)) for found in documents if found.id in listed}
+        values: dict[str, _Value] = {
+            found.id: tag_text(found.metadata.get(by)) for found in documents if found.id in listed
+        }
         known = [id for id in unread if id in listed]
         return {**values, **dict(zip(known, self._control.many.map(partial(self._tagged, by), known), strict=True))}
 
-    def _tagged(self, by: str, id: str) -> str | None:
-        """The value as the object's tags have it, which can be read of archived objects, too."""
+    def _tagged(self, by: str, id: str) -> _Value:
+        """The value as the object's tags have it, which AWS shows of archived objects, too; moto 5.2 does not."""
         key = self._control.keys.record(id)
         try:
             return self._control.caller.send("GetObjectTagging", lambda store: store.get_tags(key)).get(by)
         except Fault as fault:
             if fault.kind is Kind.MISSING:
                 return None
+            if fault.kind is Kind.ARCHIVED:
+                return _UNKNOWN
             raise self._control.error("GetObjectTagging", f"reading the tags of record {id!r}", fault) from fault
 
 
@@ -170,7 +187,9 @@ def decided(tags: Tags, unset: tuple[str, ...], before: Tags | None) -> tuple[Ta
     return after or None, [*absent, *([ACTIVATE_NOTE, WHOLE_BUCKET_NOTE] if tags else [])]
 
 
-def share_of(value: str | None, lines: list[Listed], prices: Prices) -> CostShare:
+def share_of(value: _Value, lines: list[Listed], prices: Prices) -> CostShare:
     """The share of these objects."""
+    known = value is not _UNKNOWN
     dollars = sum(prices.month(line.storage_class, line.size) for line in lines)
-    return CostShare(value, len(lines), sum(line.size for line in lines), dollars)
+    text = value if isinstance(value, str) else None
+    return CostShare(text, len(lines), sum(line.size for line in lines), dollars, known)
