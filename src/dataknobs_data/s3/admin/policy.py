@@ -25,6 +25,10 @@ PUBLIC_NOTE = "where public access is blocked (public_access.get()), S3 refuses 
 SERVICE_NOTE = "name the account or resource that the service acts for (source=…), or others can send it here"
 WHOLE_BUCKET_NOTE = "this holds for everybody who uses the bucket, under any prefix"
 UPLOAD_NOTE = "other writers below this prefix that leave it to the bucket's default are denied from now on"
+PARTS_NOTE = (
+    "AWS knows the encryption of what is uploaded in parts; not every other store does: SeaweedFS 4.48 then refuses records "
+    "from multipart_threshold on"
+)
 
 
 class BucketPolicy(Configuration):
@@ -119,7 +123,8 @@ class BucketPolicy(Configuration):
                 key="encryption",
             )
         made = documents.encryption_statements(self._scope, encryption)
-        return self._put(documents.sid_start(self._scope, documents.ENCRYPTION), made, [UPLOAD_NOTE], dry_run)
+        notes = [UPLOAD_NOTE, *([] if self._control.place.is_aws else [PARTS_NOTE])]
+        return self._put(documents.sid_start(self._scope, documents.ENCRYPTION), made, notes, dry_run)
 
     def remove(self, name: str | None = None, *, dry_run: bool = False) -> Plan:
         """Takes away what was granted under this name (or to this principal), "require_tls" or "require_encryption"; without a
