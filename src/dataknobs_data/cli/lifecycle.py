@@ -171,6 +171,7 @@ def _show(rules: Lifecycle, json: bool) -> int:
         grid.add_column(title, overflow="fold")
     for rule in found:
         id = rule.get("ID", "")
-        grid.add_row("ours" if id in ours else "", *(Text(output.escaped(text)) for text in (id, words(rule))))
+        name = id.rpartition(":")[2] if id in ours else id  # what --name takes, up to a dot
+        grid.add_row("ours" if id in ours else "", *(Text(output.escaped(text)) for text in (name, words(rule))))
     Console(highlight=False).print(grid)
     return Exit.OK
