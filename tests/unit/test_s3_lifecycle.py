@@ -405,10 +405,21 @@ def test_uploads_that_somebody_else_throws_away_are_theirs() -> None:
 
 def test_databases_in_one_bucket_do_not_touch_each_others() -> None:
     store = BucketStore()
-    prefixes = ["", "a/", "a/b/", "a:/", "é/", "x" * 300 + "/", "x" * 301 + "/"]
+    prefixes = [
+        "",
+        "a/",
+        "a/b/",
+        "a:/",
+        "é/",
+        "x" * 160 + "/",
+        "x" * 163 + "/",
+        "x" * 164 + "/",
+        "x" * 300 + "/",
+        "x" * 301 + "/",
+    ]
     databases = [lifecycle(store, prefix) for prefix in prefixes]
     for database in databases:
-        database.add("old", noncurrent_days=3, abort_uploads_days=1)
+        database.add("n" * 64, noncurrent_days=3, abort_uploads_days=1)
     assert len({rule["ID"] for rule in store.rules}) == 2 * len(prefixes)
     assert all(len(rule["ID"]) <= 255 for rule in store.rules)
     assert [len(database.ours()) for database in databases] == [2] * len(prefixes)
@@ -545,6 +556,20 @@ def test_names_and_sizes_of_the_older_api_and_of_other_databases() -> None:
         assert noted(plan, said), said
 
 
+def test_the_size_asked_for_is_for_rules_that_can_have_one_and_name_none() -> None:
+    rules: list[Rule] = [
+        {"ID": "a", "Expiration": {"ExpiredObjectDeleteMarker": True}},
+        {"ID": "b", "Filter": {"ObjectSizeLessThan": 4000}, "NoncurrentVersionExpiration": {"NoncurrentDays": 1}},
+        {"ID": "c", "NoncurrentVersionExpiration": {"NoncurrentDays": 1}},
+    ]
+    plan = lifecycle().merge({"Rules": rules}, larger_than_bytes=5000, dry_run=True)
+    assert [one["Filter"] for one in plan.after["Rules"][:3]] == [
+        {"Prefix": "records/"},
+        {"And": {"Prefix": "records/", "ObjectSizeLessThan": 4000}},
+        {"And": {"Prefix": "records/", "ObjectSizeGreaterThan": 5000}},
+    ]
+
+
 def test_what_a_database_wrote_it_takes_back_unchanged() -> None:
     store = BucketStore(versioning="Enabled")
     mine = lifecycle(store)
@@ -572,6 +597,7 @@ def test_what_a_database_wrote_it_takes_back_unchanged() -> None:
         ({"Rules": ["x"]}, "lifecycle rule 1 is 'x'"),
         ({"Rules": [{"Transitons": []}]}, "did you mean 'Transitions'?"),
         ({"Rules": [{"ID": "a"}]}, "does nothing"),
+        ({"Rules": [{"Transitions": []}]}, "does nothing"),
         ({"Rules": [{"ID": 1, "Expiration": {"Days": 1}}]}, "the ID 1 is no text"),
         ({"Rules": [{"Status": "enabled", "Expiration": {"Days": 1}}]}, "'Enabled' or 'Disabled'"),
         ({"Rules": [{"Expiration": {"Days": 1}}]}, "allow_deleting_records=True"),
@@ -668,7 +694,8 @@ GLACIER = {"Transitions": [{"Days": 1, "StorageClass": "GLACIER"}]}
             ["archives records/_jobs/format.json to GLACIER after 1 day"],
         ),
         (rule(**GLACIER, Filter={"ObjectSizeLessThan": 10**6}), ["archives records/_jobs/format.json"]),
-        (rule(**GLACIER, Filter={"ObjectSizeGreaterThan": 200}), []),
+        (rule(**GLACIER, Filter={"ObjectSizeGreaterThan": 127}), []),
+        (rule(**GLACIER, Filter={"ObjectSizeGreaterThan": 126}), ["archives records/_jobs/format.json"]),
         (rule(Transitions=[{"Days": 1, "StorageClass": "GLACIER_IR"}], Filter={"ObjectSizeGreaterThan": 1}), []),
     ],
 )
