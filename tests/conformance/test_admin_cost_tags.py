@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -80,6 +81,18 @@ def test_a_missing_permission_is_named_and_changes_nothing(bench: S3Bench, opera
     with pytest.raises(DatabaseConnectionError, match=f"grant this identity {permission}"):
         db.cost_tags.remove("a") if operation.startswith("Delete") else db.cost_tags.set({"b": "2"})
     assert tags_of(bench) == {"a": "1"}
+
+
+@pytest.mark.parametrize("s3_server", ["seaweed"], indirect=True)
+def test_a_permission_that_a_policy_takes_away_is_named(bench: S3Bench) -> None:
+    denial = {"Effect": "Deny", "Principal": "*", "Action": ["s3:PutBucketTagging"]}
+    statement = {**denial, "Resource": [f"arn:aws:s3:::{bench.bucket}"]}
+    policy = {"Version": "2012-10-17", "Statement": [statement]}
+    db = bench.open()
+    bench.client.put_bucket_policy(Bucket=bench.bucket, Policy=json.dumps(policy))
+    with pytest.raises(DatabaseConnectionError, match="grant this identity s3:PutBucketTagging"):
+        db.cost_tags.set({"a": "1"})
+    assert db.cost_tags.get() == {}
 
 
 @on_moto

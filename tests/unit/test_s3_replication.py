@@ -180,7 +180,7 @@ def test_what_is_encrypted_with_kms_is_not_copied_without_a_key_there(setting: s
         ({"name": ""}, "must be 1 to 40"),
         ({"name": "x" * 41}, "must be 1 to 40"),
         ({"account": "1234"}, "12 digits"),
-        ({"storage_class": "STANDARD-IA"}, "it is one of .*'STANDARD_IA'"),
+        ({"storage_class": "STANDARD-IA"}, "did you mean 'STANDARD_IA'"),
         ({"storage_class": "OUTPOSTS"}, "none that replicas may have"),
         ({"kms_key": "alias/mine"}, "must be the ARN of a KMS key"),
     ],
