@@ -149,3 +149,23 @@ def test_a_record_that_somebody_mended_can_be_updated(bench: S3Bench) -> None:
     bench.put("x", {"data": {"n": 2}})
     assert db.update("x", Record({"n": 3}))
     assert bench.stored("x")["data"] == {"n": 3}
+
+
+def test_refusals_with_a_rival_between_them_are_no_contradiction(bench: S3Bench) -> None:
+    db = bench.open()
+    db.create(Record({"n": 1}, id="x"))
+    puts = 0
+
+    def refuse(request: Request) -> bool:
+        nonlocal puts
+        if request.operation != "PutObject":
+            return False
+        puts += 1
+        if puts == 5:
+            bench.put("x", {"data": {"n": 2}})
+        return puts < 10
+
+    bench.proxy.fault(Answer(412, "PreconditionFailed"), when=refuse, times=None)
+    assert db.update("x", Record({"n": 3}))
+    assert puts == 10
+    assert bench.stored("x")["data"] == {"n": 3}
