@@ -1,6 +1,7 @@
 """Where the pages run: a real S3 server found by the environment, no bucket `my-*` on it, a folder of their own.
 
-The server is SeaweedFS; a page that begins with `<!-- server: moto -->` runs on moto's.
+The server is SeaweedFS; a page that begins with `<!-- server: moto -->` runs on moto's. For CloudFront stands a cache before the
+bucket `my-bucket`, at $READ_ENDPOINT.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.docs.blocks import Runner
+from tests.edge_server import EdgeServer
 from tests.servers import S3Server, open_client
 
 if TYPE_CHECKING:
@@ -42,17 +44,12 @@ def server_of(page: Path) -> str:
 def runner(s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
     """A place where a page's examples work as they stand there."""
     monkeypatch.chdir(tmp_path)
-    if removed(s3_server):
-        yield _runner(s3_server, monkeypatch)
-    else:
-        with type(s3_server)() as server:
-            yield _runner(server, monkeypatch)
-
-
-def _runner(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> Runner:
-    for name, value in server.environment().items():
-        monkeypatch.setenv(name, value)
-    return Runner(dict(os.environ))
+    with ExitStack() as ends:
+        server = s3_server if removed(s3_server) else ends.enter_context(type(s3_server)())
+        edge = ends.enter_context(EdgeServer(ends.enter_context(open_client(server)), "my-bucket"))
+        for name, value in {**server.environment(), "READ_ENDPOINT": edge.url}.items():
+            monkeypatch.setenv(name, value)
+        yield Runner(dict(os.environ))
 
 
 def removed(server: S3Server) -> bool:

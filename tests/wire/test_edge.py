@@ -199,6 +199,10 @@ def test_a_version_and_what_is_read_after_it_belong_together(
         version = reader.get_version("a")
         assert n(reader.read("a")) == 2
         assert reader.update("a", Record({"n": 3}), expected_version=version)
+    writer.update("a", Record({"n": 4}))
+    with bench.connect(read_endpoint=edge.url, cache_bytes=0) as another:
+        assert another.history("a")
+        assert n(another.read("a")) == 4
 
 
 # ---------------------------------------------------------------------------------------------- searches
