@@ -7,10 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, IncompatibleStoreError
 from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.admin.lifecycle import Lifecycle
+from dataknobs_data.s3.admin.lifecycle_checks import CLASSES
 from dataknobs_data.s3.admin.lifecycle_notes import worth_bytes
 from dataknobs_data.s3.admin.lifecycle_rules import Namespace, Rule, Selection, endangering, midnight, words
 from dataknobs_data.s3.admin.plan import Plan
@@ -227,6 +230,14 @@ def test_tags_that_no_record_can_have_are_said(tags: Any, said: str | None) -> N
     assert said is None or noted(plan, said)
 
 
+@pytest.mark.parametrize(
+    ("written", "said"), [(None, False), ("STANDARD_IA", False), ("GLACIER_IR", True), ("GLACIER", True)]
+)
+def test_records_that_are_written_to_a_colder_class_are_said_to_stay(written: str | None, said: bool) -> None:
+    plan = lifecycle(storage_class=written).preview(transition={"GLACIER_IR": 30, "DEEP_ARCHIVE": 120})
+    assert noted(plan, f"records are written to {written}, and S3 moves nothing from there to GLACIER_IR") is said
+
+
 @pytest.mark.parametrize(("status", "said"), [(None, True), ("Enabled", False), ("Suspended", False)])
 def test_rules_for_old_versions_say_where_there_are_none(status: str | None, said: bool) -> None:
     plan = lifecycle(BucketStore(versioning=status)).preview(noncurrent_days=30)
@@ -291,6 +302,8 @@ def test_a_versioning_that_cannot_be_read_is_a_note() -> None:
         ({"transition": {"GLACIER": 1}, "larger_than_bytes": "1"}, "it must be a whole number"),
         ({"transition": {"GLACIER": 1}, "tags": {"a": 1}}, "both are text"),
         ({"transition": {"GLACIER": 1}, "tags": {str(n): "" for n in range(11)}}, "asks for 11 tags"),
+        ({"transition": {"GLACIER": 1}, "tags": ["a"]}, "tags is ['a']"),
+        ({"transition": {"GLACIER": 1}, "id_prefix": None}, "id_prefix None is no text"),
         ({"transition": {"GLACIER": 1}, "id_prefix": "_"}, "id_prefix '_' is not just how keys begin"),
         ({"transition": {"GLACIER": 1}, "id_prefix": "2024/a.js"}, "id_prefix '2024/a.js'"),
     ],
@@ -598,6 +611,10 @@ def test_what_a_database_wrote_it_takes_back_unchanged() -> None:
         ({"Rules": [{"Transitons": []}]}, "did you mean 'Transitions'?"),
         ({"Rules": [{"ID": "a"}]}, "does nothing"),
         ({"Rules": [{"Transitions": []}]}, "does nothing"),
+        ({"Rules": [{"Transitions": [], "Transition": {}}]}, "both Transition and Transitions"),
+        ({"Rules": [{"Transitions": {"Days": 1, "StorageClass": "GLACIER"}}]}, "it takes a list"),
+        ({"Rules": [{"Expiration": [{"Days": 1}]}]}, "it takes one mapping"),
+        ({"Rules": [{"Expiration": {"Days": 1}, "Prefix": 5}]}, "the Prefix 5 is no text"),
         ({"Rules": [{"ID": 1, "Expiration": {"Days": 1}}]}, "the ID 1 is no text"),
         ({"Rules": [{"Status": "enabled", "Expiration": {"Days": 1}}]}, "'Enabled' or 'Disabled'"),
         ({"Rules": [{"Expiration": {"Days": 1}}]}, "allow_deleting_records=True"),
@@ -648,6 +665,61 @@ def test_configurations_that_make_no_sense(configuration: Any, said: str) -> Non
         lifecycle(store).merge(configuration)
     assert said in str(caught.value)
     assert store.log == []
+
+
+SCRAPS: Any = st.recursive(
+    st.sampled_from([None, True, -1, 0, 1, 2.5, "", "records/", "x", "GLACIER", "2030-01-01"]),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(
+            st.sampled_from(["Prefix", "And", "Tag", "Tags", "Key", "Days", "StorageClass"]), inner, max_size=3
+        )
+    ),
+    max_leaves=5,
+)
+NUMBERS = st.sampled_from([0, 1, 5, 30, 100, 128, 200, 400])
+
+
+def actions(days: str, *more: str) -> Any:
+    return st.fixed_dictionaries({days: NUMBERS}, optional=dict.fromkeys(more, NUMBERS))
+
+
+MOVE = st.fixed_dictionaries({"Days": NUMBERS, "StorageClass": st.sampled_from(CLASSES)})
+OLD_MOVE = st.fixed_dictionaries({"NoncurrentDays": NUMBERS, "StorageClass": st.sampled_from(CLASSES)})
+PREDICATES = st.fixed_dictionaries(
+    {},
+    optional={
+        "Prefix": st.sampled_from(["", "records/", "records/_jobs/", "records/2024/"]),
+        "Tags": st.just([{"Key": "a", "Value": "b"}]),
+        "ObjectSizeGreaterThan": NUMBERS,
+        "ObjectSizeLessThan": NUMBERS,
+    },
+)
+PARTS: dict[str, Any] = {
+    "ID": st.sampled_from(["a", "b c", "dataknobs-data:x/:old.expire", "é"]),
+    "Status": st.sampled_from(["Enabled", "Disabled"]),
+    "Prefix": st.sampled_from(["", "records/x"]),
+    "Filter": PREDICATES | PREDICATES.map(lambda parts: {"And": parts}),
+    "Transitions": st.lists(MOVE, max_size=2),
+    "Transition": MOVE,
+    "NoncurrentVersionTransitions": st.lists(OLD_MOVE, max_size=2),
+    "Expiration": actions("Days") | st.just({"ExpiredObjectDeleteMarker": True}),
+    "NoncurrentVersionExpiration": actions("NoncurrentDays", "NewerNoncurrentVersions"),
+    "AbortIncompleteMultipartUpload": actions("DaysAfterInitiation"),
+}
+SENSE = st.fixed_dictionaries({}, optional=PARTS)
+NONSENSE = st.fixed_dictionaries({}, optional={name: part | SCRAPS for name, part in PARTS.items()}) | SCRAPS
+
+
+@given(st.lists(SENSE, min_size=1, max_size=2) | st.lists(NONSENSE, min_size=1, max_size=2))
+def test_whatever_the_configuration_it_is_taken_or_refused_and_never_dangerous(rules: list[Any]) -> None:
+    try:
+        plan = lifecycle().merge({"Rules": rules}, allow_deleting_records=True, dry_run=True)
+    except ConfigurationError:
+        return
+    assert not [said for said in endangering(plan.after["Rules"], Keys("records/")) if "_jobs/" in said]
+    assert all(Selection.of(one).prefix.startswith("records/") for one in plan.after["Rules"])
+    assert str(plan)
 
 
 def test_the_whole_buckets_minimum_size_stays_the_buckets() -> None:

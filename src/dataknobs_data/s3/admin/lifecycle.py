@@ -20,7 +20,7 @@ from dataknobs_data.s3.admin.lifecycle_drafts import (
     uploads_rule,
 )
 from dataknobs_data.s3.admin.lifecycle_merging import drafts_of
-from dataknobs_data.s3.admin.lifecycle_notes import notes_on, tag_note
+from dataknobs_data.s3.admin.lifecycle_notes import class_note, notes_on, tag_note
 from dataknobs_data.s3.admin.lifecycle_rules import (
     DEFAULT_MINIMUM,
     RULES_MAX,
@@ -107,7 +107,7 @@ class Lifecycle(Configuration):
         keys = prefix_to_move(self._control.keys, id_prefix)
         draft = draft_of(
             name,
-            Selection(keys, dict(tags or {}), larger_than_bytes, smaller_than_bytes),
+            Selection(keys, {} if tags is None else tags, larger_than_bytes, smaller_than_bytes),
             transition=transition,
             expire_days=expire_days,
             noncurrent_days=noncurrent_days,
@@ -160,7 +160,8 @@ class Lifecycle(Configuration):
         _check_ids(new)
         _refuse_deletion(drafts, may_delete)
         notes = [*notes, *notes_on(drafts, new, default_prices())]
-        notes += [*tag_note(drafts, self._control.settings.tags), *self._version_notes(new)]
+        settings = self._control.settings
+        notes += [*tag_note(drafts, settings.tags), *class_note(new, settings.storage_class), *self._version_notes(new)]
         bases = {base(draft.name) for draft in drafts}
 
         def decide(before: Any) -> tuple[Any, list[str]]:

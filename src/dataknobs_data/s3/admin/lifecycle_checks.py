@@ -61,6 +61,10 @@ def check(draft: Draft) -> None:
     if draft.status not in ("Enabled", "Disabled"):
         raise _wrong(draft, f"has the status {draft.status!r}; it is 'Enabled' or 'Disabled'")
     for action, value in draft.actions.items():
+        if isinstance(value, list) is not action.endswith("Transitions"):
+            raise _wrong(
+                draft, f"has {value!r} as {action}; it takes {'a list' if action.endswith('s') else 'one mapping'}"
+            )
         for entry in value if isinstance(value, list) else [value]:
             _check_entry(draft, action, entry)
     _check_selection(draft)

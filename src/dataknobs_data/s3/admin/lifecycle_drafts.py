@@ -42,6 +42,8 @@ def prefix_to_move(keys: Keys, id_prefix: str) -> str:
 
     Raises ConfigurationError for an `id_prefix` that is not for certain how keys begin, because keys write it in another way.
     """
+    if not isinstance(id_prefix, str):
+        raise ConfigurationError(f"lifecycle: id_prefix {id_prefix!r} is no text")
     found = keys.listing_prefix(id_prefix)
     if found.rpartition("/")[2] != id_prefix.rpartition("/")[2]:
         raise ConfigurationError(
@@ -63,6 +65,10 @@ def draft_of(
     abort_uploads_days: int | None,
 ) -> Draft:
     """What `Lifecycle.add` was asked for, checked."""
+    if not isinstance(selection.tags, Mapping):
+        raise ConfigurationError(
+            f"lifecycle rule {name!r}: tags is {selection.tags!r}; it is such as {{'team': 'blue'}}"
+        )
     if noncurrent_keep is not None and noncurrent_days is None:
         raise ConfigurationError(
             f"lifecycle rule {name!r}: noncurrent_keep says how many old versions outlive noncurrent_days; say that too"

@@ -69,7 +69,7 @@ def _draft(rule: Any, number: int, names: Namespace, whole: str, inner: str, not
     if "Status" not in rule:
         said.append("it has no Status; 'Enabled' is meant")
     draft = Draft(
-        name, _selection(rule, what, whole, inner, said), _actions(rule, said), str(rule.get("Status", "Enabled"))
+        name, _selection(rule, what, whole, inner, said), _actions(rule, what, said), str(rule.get("Status", "Enabled"))
     )
     notes += [f"{what}: {one}" for one in said]
     return draft
@@ -121,7 +121,9 @@ def _check_filter(chosen: Any, what: str) -> None:
         raise ConfigurationError(f"the Filter of {what} has And and more; S3 takes And alone: put all into it")
 
 
-def _prefix(found: str, rule: Mapping[str, Any], what: str, whole: str, inner: str, said: list[str]) -> str:
+def _prefix(found: Any, rule: Mapping[str, Any], what: str, whole: str, inner: str, said: list[str]) -> str:
+    if not isinstance(found, str):
+        raise ConfigurationError(f"{what}: the Prefix {found!r} is no text")
     if found.startswith(whole) and found:
         return found
     if not whole.startswith(found):
@@ -133,13 +135,15 @@ def _prefix(found: str, rule: Mapping[str, Any], what: str, whole: str, inner: s
     return inner
 
 
-def _actions(rule: Mapping[str, Any], said: list[str]) -> dict[str, Any]:
+def _actions(rule: Mapping[str, Any], what: str, said: list[str]) -> dict[str, Any]:
     actions = {name: rule[name] for name in ACTIONS if name in rule}
     for older, newer in _OLDER.items():
-        if older in rule:
-            said.append(f"{older} is of an older API: it becomes {newer}")
-            found = rule[older]
-            actions[newer] = [*actions.get(newer, []), *(found if isinstance(found, list) else [found])]
+        if older not in rule:
+            continue
+        if newer in rule:
+            raise ConfigurationError(f"{what} has both {older} and {newer}; S3 takes one: put all into {newer}")
+        said.append(f"{older} is of an older API: it becomes {newer}")
+        actions[newer] = rule[older] if isinstance(rule[older], list) else [rule[older]]
     return {name: _dated(value) for name, value in actions.items() if value != []}
 
 

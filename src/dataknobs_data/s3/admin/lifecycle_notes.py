@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dataknobs_data.s3.admin.lifecycle_checks import Draft
+from dataknobs_data.s3.admin.lifecycle_checks import CLASSES, Draft
 from dataknobs_data.s3.admin.lifecycle_rules import SMALL_BYTES, Rule, Selection
 from dataknobs_data.s3.prices import Prices
 
@@ -33,6 +33,15 @@ def tag_note(drafts: Sequence[Draft], mirrored: bool | list[str]) -> list[str]:
         return ["this database writes no tags (setting tags: false), so no record has those asked for"]
     missing = sorted(asked - {"id", "created_at", *mirrored})
     return [f"this database mirrors no metadata as tag {', '.join(missing)} (setting tags)"] if missing else []
+
+
+def class_note(new: Sequence[Rule], written: str | None) -> list[str]:
+    """Where records are written to a class (the `storage_class` setting) out of which S3 does not move them as wanted."""
+    if written not in CLASSES:
+        return []
+    names = dict.fromkeys(move["StorageClass"] for rule in new for move in rule.get("Transitions", ()))
+    stuck = [name for name in names if CLASSES.index(name) <= CLASSES.index(written)]
+    return [f"records are written to {written}, and S3 moves nothing from there to {', '.join(stuck)}"] if stuck else []
 
 
 def _moves(rule: Rule) -> list[dict[str, Any]]:
