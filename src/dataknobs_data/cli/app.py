@@ -16,6 +16,8 @@ from dataknobs_data.cli.archive import restore
 from dataknobs_data.cli.encrypt import encrypt
 from dataknobs_data.cli.exits import Exit, exit_of
 from dataknobs_data.cli.lifecycle import lifecycle
+from dataknobs_data.cli.lock import lock
+from dataknobs_data.cli.policy import policy
 from dataknobs_data.cli.presign import presign
 from dataknobs_data.cli.read import count, get, search
 from dataknobs_data.cli.replicate import replicate
@@ -40,6 +42,7 @@ COMMANDS = (
     *(presign,),
     *(lifecycle,),
     *(replicate, encrypt, tags),
+    *(policy, lock),
     *(serve,),
 )
 for command in COMMANDS:
