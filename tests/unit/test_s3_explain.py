@@ -127,6 +127,7 @@ def test_a_million_small_records_are_13_times_dearer_in_glacier_unless_packed() 
     assert found.dollars == pytest.approx(1_000_000 * 0.03 / 1000)
     assert found.months_until_it_pays is None
     text = str(found)
+    assert "a month: $0.022 now, $0.29 then (13 times as much)" in text
     assert "moving them never pays" in text
     assert "paid for as 32 KB more there, and 8 KB more at the price of STANDARD" in text
     assert (
@@ -141,6 +142,7 @@ def test_large_records_pay_and_it_is_said_when() -> None:
     now, then = 1000 * 1024**2 / GB * 0.023, 1000 * ((1024**2 + 32 * KB) * 0.0036 + 8 * KB * 0.023) / GB
     assert (found.dollars_per_month_now, found.dollars_per_month_then) == (pytest.approx(now), pytest.approx(then))
     assert found.months_until_it_pays == pytest.approx(0.03 / (now - then))
+    assert "now, $0.0038 then (0.17 times as much)" in str(found)
     assert "moving them pays after 1.6 months" in str(found)
     assert found.requests == {"ListObjectsV2": 1, "HeadObject": 0, "LifecycleTransition": 1000, "CopyObject": 0}
 

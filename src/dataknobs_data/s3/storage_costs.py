@@ -34,7 +34,9 @@ class StorageEstimate(Estimate):
     def lines(self) -> Iterable[str]:
         """For people."""
         yield from super().lines()
-        yield f"a month: {money(self.dollars_per_month_now)} now, {money(self.dollars_per_month_then)} then"
+        now, then = self.dollars_per_month_now, self.dollars_per_month_then
+        factor = f" ({_times(then / now)} times as much)" if now and then != now else ""
+        yield f"a month: {money(now)} now, {money(then)} then{factor}"
         if not self.moved:
             yield "all of them are there already"
         elif self.months_until_it_pays is None:
@@ -118,6 +120,10 @@ class Keeping:
             )
         for name in sorted(self._unknown):
             yield f"the price table has no class {name}; it is reckoned as STANDARD"
+
+
+def _times(factor: float) -> str:
+    return f"{factor:,.0f}" if factor >= 10 else f"{factor:.2g}"
 
 
 def _is_before(one: str, other: str) -> bool:
