@@ -114,6 +114,7 @@ def test_rules_of_others_stay_as_they_are_and_count_for_the_priority() -> None:
     before = {"Role": ROLE, "Rules": [THEIRS, {**THEIRS, "ID": "dataknobs-data:other/:replica", "Priority": 3}]}
     after, _ = added(before)
     assert after == {"Role": ROLE, "Rules": [*before["Rules"], {**OURS, "Priority": 8}]}
+    assert added({**before, "Later": 1})[0]["Later"] == 1, "what S3 may add to configurations one day"
 
 
 def test_changing_our_rule_keeps_its_place_and_priority() -> None:
