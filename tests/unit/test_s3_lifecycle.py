@@ -48,6 +48,7 @@ class BucketStore:
         self.versioning = versioning
         self.log: list[str] = []
         self.faults: dict[str, Fault] = {}
+        self.deaf_after_writing = False
 
     @property
     def rules(self) -> list[Rule]:
@@ -67,6 +68,8 @@ class BucketStore:
             self.configuration = None
         else:
             assert operation == "PutBucketLifecycleConfiguration"
+            if self.deaf_after_writing:
+                self.faults["GetBucketLifecycleConfiguration"] = Fault(Kind.DENIED, "no", status=403)
             rules = copy.deepcopy(parameters.pop("LifecycleConfiguration")["Rules"])
             minimum = parameters.pop("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
             assert not parameters
@@ -416,6 +419,21 @@ def test_uploads_that_somebody_else_throws_away_are_theirs() -> None:
         assert len(added(lifecycle(BucketStore(other)).preview(transition={"GLACIER": 1}))) == 2
 
 
+@pytest.mark.parametrize("part", [{"Status": "Disabled"}, {"Filter": {"Prefix": "records/2024/"}}])
+def test_where_uploads_are_spoken_of_nothing_is_added(part: dict[str, Any]) -> None:
+    one = {"ID": "a", "Status": "Enabled", "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 3}, **part}
+    plan = lifecycle().merge({"Rules": [one]}, dry_run=True)
+    assert [rule["ID"] for rule in plan.after["Rules"]] == ["dataknobs-data:records/:a.uploads"]
+
+
+def test_what_cannot_be_read_back_was_written_all_the_same() -> None:
+    store = BucketStore()
+    store.deaf_after_writing = True
+    plan = lifecycle(store).add(noncurrent_days=1)
+    assert plan.applied
+    assert noted(plan, "it was written, but cannot be read back")
+
+
 def test_databases_in_one_bucket_do_not_touch_each_others() -> None:
     store = BucketStore()
     prefixes = [
@@ -719,6 +737,7 @@ def test_whatever_the_configuration_it_is_taken_or_refused_and_never_dangerous(r
         return
     assert not [said for said in endangering(plan.after["Rules"], Keys("records/")) if "_jobs/" in said]
     assert all(Selection.of(one).prefix.startswith("records/") for one in plan.after["Rules"])
+    assert len({one["ID"] for one in plan.after["Rules"]}) == len(plan.after["Rules"])
     assert str(plan)
 
 

@@ -163,10 +163,11 @@ class Lifecycle(Configuration):
         settings = self._control.settings
         notes += [*tag_note(drafts, settings.tags), *class_note(new, settings.storage_class), *self._version_notes(new)]
         bases = {base(draft.name) for draft in drafts}
+        said_so = any("AbortIncompleteMultipartUpload" in rule for rule in new)
 
         def decide(before: Any) -> tuple[Any, list[str]]:
             others = [rule for rule in _rules(before) if self._names.name(rule) not in bases]
-            uploads = uploads_rule(drafts[0].name, keys, [*others, *new], self._names)
+            uploads = None if said_so else uploads_rule(drafts[0].name, keys, others, self._names)
             wanted = [*new, uploads] if uploads else new
             after = replaced(_rules(before), wanted, lambda rule: self._names.name(rule) in bases)
             if len(after) > RULES_MAX:
@@ -183,11 +184,12 @@ class Lifecycle(Configuration):
         notes = super()._settled(sent)
         if not notes:
             return []
-        kept = endangering(self.ours(), self._control.keys)
-        return [
-            *notes,
-            *(f"beware, as the store kept it, {said}" for said in kept if self._control.keys.format in said),
-        ]
+        try:
+            kept = endangering(self.ours(), self._control.keys)
+        except DataknobsDataError:
+            return notes  # which say that it cannot be read
+        dangers = [said for said in kept if self._control.keys.format in said]
+        return [*notes, *(f"beware, as the store kept it, {said}" for said in dangers)]
 
     def _dangers(self, others: Sequence[Rule], before: Any) -> list[str]:
         foreign = [rule for rule in others if self._names.name(rule) is None]
