@@ -83,7 +83,7 @@ def test_what_is_missing_is_named_and_the_rest_is_done(cli: Cli, locking: str) -
         (("a", "--hold", "--bypass"), "--bypass goes with --retain"),
         (("a", "--hold", "--dry-run"), "--dry-run goes with --enable"),
         (("--default-days", "3"), "--default-days goes with --enable"),
-        (("a", "--retain", "0"), "until must be a whole number from 1"),
+        (("a", "--retain", "0"), "until, in days, must be a whole number from 1"),
         (("--enable", "--default-days", "0"), "days must be a whole number from 1"),
         (("a", "--retain", "3", "--mode", "COMPLAINCE"), "did you mean 'COMPLIANCE'?"),
         (("a", "--retain", "3", "--mode", "COMPLIANCE"), "irrevocable=True"),

@@ -32,12 +32,14 @@ def check_default(mode: str | None, days: int | None, years: int | None) -> None
     check_mode(mode)
     if (days is None) == (years is None):
         raise ConfigurationError("a default retention takes either days or years", key="days")
-    _check_count("days", days, DAYS_MAX)
-    _check_count("years", years, YEARS_MAX)
+    if days is not None:
+        _check_count("days", days, DAYS_MAX)
+    else:
+        _check_count("years", years, YEARS_MAX)
 
 
 def _check_count(name: str, value: int | None, most: int) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most):
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
         raise ConfigurationError(f"{name} must be a whole number from 1 to {most:,}, not {value!r}", key=name)
 
 
@@ -48,7 +50,7 @@ def end_of(until: datetime | timedelta | int, now: datetime) -> datetime:
     elif isinstance(until, timedelta):
         end = _later(now, until)
     else:
-        _check_count("until", until, DAYS_MAX)
+        _check_count("until, in days,", until, DAYS_MAX)
         end = _later(now, timedelta(days=until))
     if end < now + timedelta(seconds=1):
         raise ConfigurationError(f"until must be in the future, not {end.isoformat()}", key="until")
