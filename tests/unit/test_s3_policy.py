@@ -361,7 +361,7 @@ def test_grants_are_told_apart_by_name_and_prefix() -> None:
 
 
 def test_what_would_be_too_long_is_not_sent() -> None:
-    long = {**THEIRS, "Resource": [f"arn:aws:s3:::source/{number:0100}" for number in range(160)]}
+    long = {**THEIRS, "Resource": [f"arn:aws:s3:::source/{number:0100}" for number in range(163)]}
     helper, bucket = policy({"Version": VERSION, "Statement": [long]})
     before = bucket.document  # type: ignore[attr-defined]
     assert len(before) < POLICY_BYTES_MAX
