@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from dataknobs_data.backends.s3 import S3Database
-from dataknobs_data.cli import archive
+from dataknobs_data.cli import archive, output
 from dataknobs_data.cli.app import run
 from dataknobs_data.records import Record
 from dataknobs_data.s3.restoring import Restoration
@@ -105,6 +106,17 @@ def test_waiting_says_how_far_it_is(cli: Cli, url: str) -> None:
     ended = cli("restore", url, "--where", "id starts_with 2024/", "--yes", "--wait", "--tier", "EXPEDITED")
     assert (ended.code, ended.out) == (0, "2024/a\trestored\n2024/b\trestored\n")
     assert "2 records: 2 restored" in ended.err
+
+
+def test_at_a_terminal_a_bar_shows_how_far_it_is(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    monkeypatch.setattr("sys.stderr", screen := Terminal())
+    monkeypatch.setattr(output, "stderr", Console(file=screen, force_terminal=True, force_interactive=True))
+    assert run(["restore", url, "2024/a", "2024/b", "--yes", "--wait"]) == 0
+    assert "2/2" in screen.getvalue()
 
 
 def test_one_json_document_for_programs(cli: Cli, url: str) -> None:

@@ -205,6 +205,17 @@ def test_where_nothing_answers_no_more_is_sent() -> None:
     bench.many.close()
 
 
+def test_answers_in_between_let_it_go_on() -> None:
+    bench = Bench(workers=1)
+    bench.put(*(ids := [f"{n:03}" for n in range(50)]))
+    for id in ids[::2]:
+        bench.store.answers["RestoreObject", id] = [Fault(Kind.DENIED, "403", status=403)]
+    with pytest.raises(BatchError, match="25 of 50 records failed"):
+        bench.restore(ids)
+    assert len(bench.store.asked) == 50
+    bench.many.close()
+
+
 def test_a_store_that_cannot_restore_is_asked_once() -> None:
     bench = Bench(workers=1)
     bench.put(*(ids := [f"{n:03}" for n in range(50)]))
@@ -346,6 +357,17 @@ def test_looks_that_fail_in_passing_do_not_end_the_waiting(bench: Bench) -> None
     bench.store.answers["HeadObject", "a"] = [looked] * (PATIENCE - 1)
     assert finished(steps, bench.world.sleep).restored == ("a",)
     assert bench.store.answers["HeadObject", "a"] == []
+
+
+def test_failures_count_in_a_row_only(bench: Bench) -> None:
+    bench.put("a")
+    steps = bench.archive.restore("a", days=1, tier="Standard", wait=True)
+    for _ in range(3):
+        bench.world.sleep(next(steps))
+        bench.store.answers["HeadObject", "a"] = [Fault(Kind.DENIED, "403", status=403)] * (PATIENCE - 1)
+        for _ in range(PATIENCE - 1):
+            bench.world.sleep(next(steps))
+    assert finished(steps, bench.world.sleep).restored == ("a",)
 
 
 def test_looks_that_go_on_failing_end_it(bench: Bench) -> None:

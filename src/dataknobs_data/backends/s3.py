@@ -281,7 +281,9 @@ class AsyncS3Database(AsyncDatabase):
         on_progress: Callable[[Restoration], None] | None = None,
         dry_run: bool = False,
     ) -> Restoration:
-        """See S3Database.restore."""
+        """See S3Database.restore. No thread waits, and a task that is canceled stops waiting at once; `on_progress` is
+        called in a worker thread.
+        """
         steps = self.sync._restoring(
             which, days=days, tier=tier, wait=wait, timeout=timeout, on_progress=on_progress, dry_run=dry_run
         )

@@ -88,6 +88,7 @@ class Chooser:
             )
 
     def _candidates(self, expression: Expression | None) -> Iterator[tuple[str, Listed]]:
+        """All records that the expression may find, and perhaps others."""
         bounds, keys = id_bounds(expression), self._control.keys
         if bounds.ids is not None:
             ids = sorted(filter(keys.can_hold, bounds.ids))
@@ -99,7 +100,7 @@ class Chooser:
                 self.listed += 1
                 for line in page.items:
                     id = keys.id(line.key)
-                    if id is not None and id.startswith(bounds.prefix):
+                    if id is not None:
                         yield id, line
 
     def _named_line(self, id: str) -> tuple[str, Listed] | None:

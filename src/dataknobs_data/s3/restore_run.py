@@ -49,7 +49,6 @@ class RestoreRun:
     def put(self, id: str, group: str) -> None:
         """A record stands in this group of Restoration now."""
         self.groups[id] = group
-        self.doubts.pop(id, None)
 
     def fail(self, id: str, error: DataknobsDataError) -> None:
         """A record is given up."""
