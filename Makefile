@@ -8,9 +8,11 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3 python,$(call usable,$(name))))
 usable = $(shell command -v $(1) >/dev/null 2>&1 && $(1) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v $(1))
 PYTEST := $(PY) -m pytest --no-header
+# LocalStack needs other versions of what we use, so it has a .venv of its own.
+PARITY := .venv-localstack
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check lint types soak bench clean
+.PHONY: help install demo test check lint types parity soak bench clean
 .DELETE_ON_ERROR:
 
 help:  ## this list
@@ -35,6 +37,9 @@ lint: install  ## style and likely bugs (ruff)
 types: install  ## mypy --strict
 	$(PY) -m mypy
 
+parity: install $(PARITY)/.for-parity  ## optional: what is promised on every store, on LocalStack (from pip, no docker; minutes)
+	$(PYTEST) -p tests.parity.plugin tests/conformance tests/requirement
+
 soak: install  ## the suite with a hundred times the random examples, and the tests that take minutes (an hour)
 	$(PYTEST) -n 2 -m "" --timeout=3600 --hypothesis-profile=soak
 
@@ -42,11 +47,17 @@ bench: install  ## how fast it is beside its own parts, on a SeaweedFS of its ow
 	set -e; for program in benchmarks/*.py; do $(PY) $$program; done
 
 clean:  ## remove .venv and what tools leave behind
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(PARITY) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.for-development: pyproject.toml $(PY)
 	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(PARITY)/.for-parity: tests/parity/constraints.txt $(PY)
+	rm -rf $(PARITY)
+	$(PY) -m venv $(PARITY)
+	$(PARITY)/bin/python -m pip --disable-pip-version-check --quiet install 'localstack-core[base-runtime]==4.13.1' -c $<
 	@touch $@
 
 $(VENV)/.for-demo: pyproject.toml $(PY)

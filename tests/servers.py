@@ -5,6 +5,7 @@ Beside them what tests need to talk to any of the servers: `make_config` for our
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import uuid
@@ -24,7 +25,19 @@ from dataknobs_data.embedded.seaweedfs import S3Server, SeaweedServer, find_bina
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-__all__ = ["JuiceFSServer", "MotoServer", "S3Server", "SeaweedServer", "make_config", "new_bucket_name", "open_client"]
+__all__ = [
+    "JuiceFSServer",
+    "LocalStackServer",
+    "MotoServer",
+    "S3Server",
+    "SeaweedServer",
+    "make_config",
+    "new_bucket_name",
+    "open_client",
+]
+
+LOCALSTACK_PYTHON = "LOCALSTACK_PYTHON"
+"""Variable that names the Python in whose environment LocalStack is; default: that of .venv-localstack."""
 
 
 class MotoServer(S3Server):
@@ -67,6 +80,38 @@ class JuiceFSServer(S3Server):
             *(f"--metrics={self.host}:{ports.take()}", volume, f"{self.host}:{self.port}"),
         ]
         return Command(name=self.name, arguments=arguments, environment=environment, directory=run, remove=[run])
+
+
+class LocalStackServer(S3Server):
+    """LocalStack's S3, which the page names: only in `make parity`, which gives it a virtual environment of its own.
+
+    Checks no signatures; knows archives, restores and all configurations of buckets, but no conditional DELETE.
+    """
+
+    name = "LocalStack"
+
+    def _command(self, run: Path, ports: PortBlock) -> Command:
+        root = Path(__file__).parents[1]
+        python = os.environ.get(LOCALSTACK_PYTHON) or str(root / ".venv-localstack/bin/python")
+        environment = {
+            "HOME": str(run),
+            "TMPDIR": str(run),
+            "FILESYSTEM_ROOT": str(run),
+            "GATEWAY_LISTEN": f"{self.host}:{self.port}",
+            "SERVICES": "s3",
+            "EAGER_SERVICE_LOADING": "1",
+            "SKIP_SSL_CERT_DOWNLOAD": "1",
+            "DISABLE_EVENTS": "1",
+            "DNS_ADDRESS": "0",
+            "OVERRIDE_IN_DOCKER": "0",  # or it takes /var/lib for its own where it thinks that it is in a container
+        }
+        return Command(
+            name=self.name,
+            arguments=[python, str(root / "tests/parity/start_localstack.py")],
+            environment=environment,
+            directory=run,
+            remove=[run],
+        )
 
 
 def new_bucket_name() -> str:
