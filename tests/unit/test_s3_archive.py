@@ -195,6 +195,15 @@ def test_records_that_fail_hide_no_others(bench: Bench) -> None:
     assert "s3:GetObject" in str(found.failed["c"])
 
 
+def test_records_that_fail_differently_are_all_named(bench: Bench) -> None:
+    bench.put("a", "b")
+    bench.store.answers["RestoreObject", "a"] = [Fault(Kind.REFUSED, "400", status=400, code="Odd")]
+    bench.store.answers["RestoreObject", "b"] = [Fault(Kind.DENIED, "403", status=403)]
+    with pytest.raises(BatchError, match="restore: 2 of 2 records failed") as caught:
+        bench.restore(["a", "b"])
+    assert caught.value.context["failed_ids"] == ["a", "b"]
+
+
 def test_where_nothing_answers_no_more_is_sent() -> None:
     bench = Bench(workers=1)
     bench.put(*(ids := [f"{n:03}" for n in range(50)]))
