@@ -23,6 +23,7 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.s3 import edge as edge_module
+from dataknobs_data.s3.stores import web
 from tests.edge_server import AILMENTS, EdgeServer
 from tests.s3_bench import S3Bench, sent
 from tests.wire.faults import Answer, Lose
@@ -305,7 +306,18 @@ def test_an_edge_that_is_not_there_is_left_alone_for_a_while(bench: S3Bench, wri
         url = gone.url
     with bench.connect(read_endpoint=url) as reader:
         assert [n(reader.read("a")) for _ in range(5)] == [1] * 5
-        assert reader.usage.requests["EdgeGet"] == 1
+        assert reader.usage.requests["EdgeGet"] == 2
+
+
+def test_an_edge_that_does_not_answer_is_not_waited_for(
+    bench: S3Bench, edge: EdgeServer, writer: S3Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "READ_SECONDS_MAX", 0.05)
+    writer.create(Record({"n": 1}, id="a"))
+    edge.delay_seconds = 0.5
+    with bench.connect(read_endpoint=edge.url) as reader:
+        assert [n(reader.read("a")) for _ in range(4)] == [1] * 4
+        assert reader.usage.requests["EdgeGet"] == 2
 
 
 def test_absence_is_the_stores_to_say(bench: S3Bench, edge: EdgeServer, writer: S3Database, reader: S3Database) -> None:

@@ -12,7 +12,7 @@ What lies at the edge may be as old as its cache lets it be; whoever sets `read_
   recoded the content) says nothing, not even "there is no such record": the store is asked.
 
 An edge is asked once, never again on failure: the store is what one falls back on, with all its retries. An edge that
-cannot be reached is left alone for a while.
+cannot be reached, or is in trouble itself, twice in a row is left alone for a while.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.store import Fault
 
 REST_SECONDS = 10.0
-"""How long an edge is left alone that could not be reached, or that says that it is in trouble itself."""
+"""How long an edge is left alone."""
 
 OPERATION = "EdgeGet"
 """What its requests are called where requests are counted."""
@@ -76,6 +76,7 @@ class Edge:
         self._clock = clock
         self._monotonic = runtime.monotonic
         self._rests_until = float("-inf")
+        self._troubles = 0
         self._warned = False
 
     def get(
@@ -100,14 +101,19 @@ class Edge:
         try:
             answer = self._web.get(key, unless_etag=held.etag if held else None)
         except Fault as fault:
-            self._rest()
-            return NoCopy(str(fault))
+            return self._in_trouble(str(fault))
         if answer.status >= 500 or answer.status == 429:
-            self._rest()
+            return self._in_trouble(f"it answers {answer.status}")
+        self._troubles = 0
         return copy_of(answer, held)
 
-    def _rest(self) -> None:
+    def _in_trouble(self, why: str) -> NoCopy:
+        """Once may happen, as when a connection kept for later has ended meanwhile; twice in a row it is left alone."""
+        self._troubles += 1
+        if self._troubles == 1:
+            return NoCopy()
         self._rests_until = self._monotonic() + REST_SECONDS
+        return NoCopy(why)
 
     def missed(self, why: NoCopy) -> None:
         """The store had a record that the edge had nothing of: the first time, people are told."""
