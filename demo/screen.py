@@ -15,8 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from dataknobs_data.backends.s3 import S3Database
-from dataknobs_data.s3.prices import default_prices
-from dataknobs_data.s3.usage import Usage
+from dataknobs_data.s3.costs.prices import default_prices
+from dataknobs_data.s3.costs.usage import Usage
 
 MIB = 1024 * 1024
 PROGRESS_EVERY = 200

@@ -15,7 +15,7 @@ from dataknobs_data.backends.s3 import S3Database
 from dataknobs_data.cli import archive, output
 from dataknobs_data.cli.app import run
 from dataknobs_data.records import Record
-from dataknobs_data.s3.restoring import Restoration
+from dataknobs_data.s3.archive.states import Restoration
 from tests.cli.conftest import Cli
 from tests.servers import MotoServer, make_config, new_bucket_name
 
@@ -161,7 +161,7 @@ def test_it_is_for_s3_only(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_records_that_fail_are_named(cli: Cli, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataknobs_data.s3.archive import Archive
+    from dataknobs_data.s3.archive.restore import Archive
 
     ask = Archive._ask
 

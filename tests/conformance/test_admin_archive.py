@@ -22,7 +22,7 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
-from dataknobs_data.s3.restoring import Restoration, RestoreState
+from dataknobs_data.s3.archive.states import Restoration, RestoreState
 from tests.s3_bench import Places, S3Bench
 from tests.servers import S3Server
 from tests.unit.s3_fakes import FakeWorld

@@ -11,7 +11,7 @@ import pytest
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionError
 from dataknobs_data.records import Record
-from dataknobs_data.s3.prices import default_prices
+from dataknobs_data.s3.costs.prices import default_prices
 from tests.s3_bench import S3Bench
 from tests.servers import S3Server, new_bucket_name, open_client
 from tests.wire.faults import Answer, Lose

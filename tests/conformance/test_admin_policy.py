@@ -23,7 +23,7 @@ from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionErro
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
-from dataknobs_data.s3.admin.policy import BucketPolicy
+from dataknobs_data.s3.admin.policy.section import BucketPolicy
 from dataknobs_data.s3.place import Place
 from tests.s3_bench import S3Bench
 from tests.servers import S3Server, SeaweedServer, make_config, new_bucket_name, open_client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from dataknobs_data.s3.prices import default_prices
+from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.settings import ALIASES
 from tests.docs import reference
 from tests.docs.conftest import PAGES, ROOT

@@ -31,7 +31,7 @@ from dataknobs_data.backends.s3 import S3Database
 from dataknobs_data.embedded import PostgresServer
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.admin.versions import Version
-from dataknobs_data.s3.prices import default_prices
+from dataknobs_data.s3.costs.prices import default_prices
 from tests.requirement.conftest import LOCALSTACK_PORT, World
 from tests.requirement.text import EXAMPLES, SHA256, Run, digest
 

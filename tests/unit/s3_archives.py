@@ -10,14 +10,14 @@ from types import SimpleNamespace
 from typing import Any
 
 from dataknobs_data.s3.admin.control import Control
-from dataknobs_data.s3.archive import Archive
+from dataknobs_data.s3.archive.restore import Archive
+from dataknobs_data.s3.archive.run import finished
+from dataknobs_data.s3.archive.states import Restoration
 from dataknobs_data.s3.cache import RecordCache
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.objects import Objects
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.restore_run import finished
-from dataknobs_data.s3.restoring import Restoration
 from dataknobs_data.s3.store import Fault, Head, Kind, Listed, Page
 from tests.unit.s3_fakes import START, FakeWorld, caller, settings
 

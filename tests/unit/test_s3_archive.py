@@ -19,10 +19,10 @@ from dataknobs_data.exceptions import (
     ThrottledError,
 )
 from dataknobs_data.query import Query
+from dataknobs_data.s3.archive.choosing import decision
+from dataknobs_data.s3.archive.run import PATIENCE, UNANSWERED_MAX, finished
+from dataknobs_data.s3.archive.states import Restoration, RestoreState, status_of
 from dataknobs_data.s3.cache import Held
-from dataknobs_data.s3.choosing import decision
-from dataknobs_data.s3.restore_run import PATIENCE, UNANSWERED_MAX, finished
-from dataknobs_data.s3.restoring import Restoration, RestoreState, status_of
 from dataknobs_data.s3.store import Fault, Head, Kind
 from tests.unit.s3_archives import Bench, in_progress
 from tests.unit.s3_fakes import START

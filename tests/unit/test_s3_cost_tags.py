@@ -10,8 +10,8 @@ import pytest
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionError
 from dataknobs_data.s3.admin.cost_tags import CostShare, CostTags, check_tags, decided, share_of
+from dataknobs_data.s3.costs.prices import GB, default_prices
 from dataknobs_data.s3.engine import S3Engine
-from dataknobs_data.s3.prices import GB, default_prices
 from dataknobs_data.s3.store import Fault, Kind, Listed
 from tests.unit.s3_bucket import FakeBucket, denied, unset
 

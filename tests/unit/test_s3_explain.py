@@ -10,11 +10,11 @@ import pytest
 
 from dataknobs_data.exceptions import ConfigurationError, QueryError
 from dataknobs_data.query import Query
-from dataknobs_data.s3.estimate import Estimate, counted, money, size, span
-from dataknobs_data.s3.explain import Explain
-from dataknobs_data.s3.prices import GB, default_prices
-from dataknobs_data.s3.restore_costs import RestoreWork, restore_estimate
-from dataknobs_data.s3.storage_costs import Keeping, StorageEstimate
+from dataknobs_data.s3.costs.estimate import Estimate, counted, money, size, span
+from dataknobs_data.s3.costs.explain import Explain
+from dataknobs_data.s3.costs.prices import GB, default_prices
+from dataknobs_data.s3.costs.restoring import RestoreWork, restore_estimate
+from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
 from tests.unit.s3_archives import Bench
 from tests.unit.s3_fakes import START
 

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, IncompatibleStoreError
 from dataknobs_data.s3.admin.control import Control
-from dataknobs_data.s3.admin.lifecycle import Lifecycle
-from dataknobs_data.s3.admin.lifecycle_checks import CLASSES
-from dataknobs_data.s3.admin.lifecycle_notes import worth_bytes
-from dataknobs_data.s3.admin.lifecycle_rules import Namespace, Rule, Selection, endangering, midnight, words
+from dataknobs_data.s3.admin.lifecycle.checks import CLASSES
+from dataknobs_data.s3.admin.lifecycle.notes import worth_bytes
+from dataknobs_data.s3.admin.lifecycle.rules import Namespace, Rule, Selection, endangering, midnight, words
+from dataknobs_data.s3.admin.lifecycle.section import Lifecycle
 from dataknobs_data.s3.admin.plan import Plan
+from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.prices import default_prices
 from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.s3_fakes import FakeWorld, caller, settings
 

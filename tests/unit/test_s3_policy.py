@@ -10,7 +10,9 @@ import pytest
 
 from dataknobs_data.exceptions import ConfigurationError, IncompatibleStoreError
 from dataknobs_data.s3.admin.control import PERMISSIONS
-from dataknobs_data.s3.admin.policy import (
+from dataknobs_data.s3.admin.policy.documents import Scope, literally, principal_of
+from dataknobs_data.s3.admin.policy.merging import POLICY_BYTES_MAX, VERSION, canonical, same
+from dataknobs_data.s3.admin.policy.section import (
     FOREIGN_NOTE,
     KEY_NOTE,
     PARTS_NOTE,
@@ -19,8 +21,6 @@ from dataknobs_data.s3.admin.policy import (
     UPLOAD_NOTE,
     BucketPolicy,
 )
-from dataknobs_data.s3.admin.policy_documents import Scope, literally, principal_of
-from dataknobs_data.s3.admin.policy_merging import POLICY_BYTES_MAX, VERSION, canonical, same
 from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.s3_bucket import FakeBucket, unset
 

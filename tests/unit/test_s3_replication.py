@@ -16,8 +16,8 @@ from dataknobs_data.exceptions import (
     IncompatibleStoreError,
     RecordNotFoundError,
 )
-from dataknobs_data.s3.admin.replication import Replication
-from dataknobs_data.s3.admin.replication_rule import Wish, adding, removing, rule_id_start, rule_name
+from dataknobs_data.s3.admin.replication.rule import Wish, adding, removing, rule_id_start, rule_name
+from dataknobs_data.s3.admin.replication.section import Replication
 from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.s3_bucket import FakeBucket, denied, unset
 

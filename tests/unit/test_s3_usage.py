@@ -13,12 +13,12 @@ import pytest
 
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.admin.control import PERMISSIONS
-from dataknobs_data.s3.prices import GB, PRICES_VARIABLE, Prices, default_prices
+from dataknobs_data.s3.costs.prices import GB, PRICES_VARIABLE, Prices, default_prices
+from dataknobs_data.s3.costs.usage import Meter, Usage
 from dataknobs_data.s3.settings import STORAGE_CLASSES
-from dataknobs_data.s3.usage import Meter, Usage
 from tests.unit.s3_fakes import FakeWorld, caller
 
-TABLE = Path(str(files("dataknobs_data.s3") / "prices.toml"))
+TABLE = Path(str(files("dataknobs_data.s3.costs") / "prices.toml"))
 KB = 1024
 
 

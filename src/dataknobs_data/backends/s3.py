@@ -15,27 +15,27 @@ from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.admin.cost_tags import CostShare, CostTags
 from dataknobs_data.s3.admin.encryption import BucketEncryption, ObjectEncryption
-from dataknobs_data.s3.admin.lifecycle import Lifecycle
+from dataknobs_data.s3.admin.lifecycle.section import Lifecycle
 from dataknobs_data.s3.admin.object_lock import BucketLock, Lock, ObjectLock
 from dataknobs_data.s3.admin.plan import Plan
-from dataknobs_data.s3.admin.policy import BucketPolicy
+from dataknobs_data.s3.admin.policy.section import BucketPolicy
 from dataknobs_data.s3.admin.presign import presigned
 from dataknobs_data.s3.admin.public_access import PublicAccess
-from dataknobs_data.s3.admin.replication import Replication
-from dataknobs_data.s3.admin.replication_role import RoleDocuments
+from dataknobs_data.s3.admin.replication.role import RoleDocuments
+from dataknobs_data.s3.admin.replication.section import Replication
 from dataknobs_data.s3.admin.versions import History, Version, Versioning
-from dataknobs_data.s3.archive import Archive
+from dataknobs_data.s3.archive.restore import Archive
+from dataknobs_data.s3.archive.run import Steps, finished, next_step
+from dataknobs_data.s3.archive.states import Restoration, RestoreStatus
+from dataknobs_data.s3.costs.explain import Explain
+from dataknobs_data.s3.costs.prices import ClassPrices, Prices
+from dataknobs_data.s3.costs.restoring import RestoreEstimate
+from dataknobs_data.s3.costs.storage import StorageEstimate
+from dataknobs_data.s3.costs.usage import Usage
 from dataknobs_data.s3.engine import S3Engine
-from dataknobs_data.s3.explain import Explain
-from dataknobs_data.s3.prices import ClassPrices, Prices
 from dataknobs_data.s3.recovery import Recovery
-from dataknobs_data.s3.restore_costs import RestoreEstimate
-from dataknobs_data.s3.restore_run import Steps, finished, next_step
-from dataknobs_data.s3.restoring import Restoration, RestoreStatus
 from dataknobs_data.s3.settings import s3_settings
-from dataknobs_data.s3.storage_costs import StorageEstimate
 from dataknobs_data.s3.tags import TagReport
-from dataknobs_data.s3.usage import Usage
 
 __all__ = [
     "AsyncS3Database",

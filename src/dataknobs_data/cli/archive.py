@@ -23,7 +23,7 @@ from dataknobs_data.query import Query
 
 if TYPE_CHECKING:
     from dataknobs_data.backends.s3 import S3Database
-    from dataknobs_data.s3.restoring import Restoration, RestoreStatus
+    from dataknobs_data.s3.archive.states import Restoration, RestoreStatus
 
 SomeIds = Annotated[
     list[str] | None, typer.Argument(metavar="ID...", help="Ids of records; - reads them from stdin, one a line.")

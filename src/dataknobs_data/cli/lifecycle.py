@@ -18,10 +18,10 @@ from dataknobs_data.cli.options import Config, Debug, DryRun, JsonDocument, Targ
 from dataknobs_data.cli.plans import print_json, show_plan
 from dataknobs_data.cli.targets import open_s3
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.admin.lifecycle_rules import words
+from dataknobs_data.s3.admin.lifecycle.rules import words
 
 if TYPE_CHECKING:
-    from dataknobs_data.s3.admin.lifecycle import Lifecycle
+    from dataknobs_data.s3.admin.lifecycle.section import Lifecycle
 
 Move = Annotated[
     list[str] | None,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.costs.usage import Meter
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import AMBIGUOUS, RETRYABLE, Fault, Kind, ObjectStore
-from dataknobs_data.s3.usage import Meter
 
 T = TypeVar("T")
 

@@ -19,6 +19,7 @@ from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.changing import Changer
+from dataknobs_data.s3.costs.usage import Usage
 from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.edge import Edge
 from dataknobs_data.s3.fanout import FanOut
@@ -40,7 +41,6 @@ from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault, Kind, Listed
 from dataknobs_data.s3.tags import Tagger, TagReport
-from dataknobs_data.s3.usage import Usage
 from dataknobs_data.streaming import windows
 
 logger = logging.getLogger("dataknobs_data.s3")

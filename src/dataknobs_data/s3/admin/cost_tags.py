@@ -17,9 +17,9 @@ from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.s3.admin.control import PERMISSIONS
 from dataknobs_data.s3.admin.plan import Configuration, Plan
+from dataknobs_data.s3.costs.prices import Prices, default_prices
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.prices import Prices, default_prices
 from dataknobs_data.s3.store import Fault, Kind, Listed
 from dataknobs_data.s3.tags import refusal, tag_text
 from dataknobs_data.spelling import did_you_mean

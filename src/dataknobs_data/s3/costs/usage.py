@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 
-from dataknobs_data.s3.prices import Prices, default_prices
+from dataknobs_data.s3.costs.prices import Prices, default_prices
 
 
 @dataclass(frozen=True)

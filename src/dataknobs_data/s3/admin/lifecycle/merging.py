@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.admin.lifecycle_checks import ACTIONS, Draft, check
-from dataknobs_data.s3.admin.lifecycle_rules import NAME_LENGTH_MAX, OURS, Namespace, Selection, is_name, midnight
+from dataknobs_data.s3.admin.lifecycle.checks import ACTIONS, Draft, check
+from dataknobs_data.s3.admin.lifecycle.rules import NAME_LENGTH_MAX, OURS, Namespace, Selection, is_name, midnight
 from dataknobs_data.spelling import did_you_mean
 
 _OLDER = {"Transition": "Transitions", "NoncurrentVersionTransition": "NoncurrentVersionTransitions"}

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.admin.lifecycle_rules import CONTROL_BYTES_MAX, Selection, midnight
+from dataknobs_data.s3.admin.lifecycle.rules import CONTROL_BYTES_MAX, Selection, midnight
 from dataknobs_data.spelling import did_you_mean
 
 CLASSES = ("STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE")

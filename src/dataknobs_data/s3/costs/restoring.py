@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from dataknobs_data.s3.estimate import Amount, Estimate, counted, money, size, span
-from dataknobs_data.s3.prices import GB, Prices
+from dataknobs_data.s3.costs.estimate import Amount, Estimate, counted, money, size, span
+from dataknobs_data.s3.costs.prices import GB, Prices
 
 TIERS = ("Expedited", "Standard", "Bulk")
 DAYS_OF_A_MONTH = 30

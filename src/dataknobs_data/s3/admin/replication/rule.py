@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.admin.lifecycle_rules import Namespace
+from dataknobs_data.s3.admin.lifecycle.rules import Namespace
 from dataknobs_data.s3.encryption import SSE_S3, Encryption
 from dataknobs_data.spelling import did_you_mean
 

@@ -11,7 +11,7 @@ from dataknobs_data.expressions import Expression, Filter, LogicOperator, fold
 from dataknobs_data.matching import StoredRow, compile_expression, id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
-from dataknobs_data.s3.estimate import counted
+from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.objects import Objects
 from dataknobs_data.s3.store import Listed

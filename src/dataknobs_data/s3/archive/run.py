@@ -14,9 +14,9 @@ from dataknobs_data.exceptions import (
     QueryError,
     ThrottledError,
 )
-from dataknobs_data.s3.prices import Prices
-from dataknobs_data.s3.restore_costs import TIERS, RestoreWork, restore_estimate
-from dataknobs_data.s3.restoring import Restoration, RestoreStatus
+from dataknobs_data.s3.archive.states import Restoration, RestoreStatus
+from dataknobs_data.s3.costs.prices import Prices
+from dataknobs_data.s3.costs.restoring import TIERS, RestoreWork, restore_estimate
 from dataknobs_data.spelling import did_you_mean
 
 A = TypeVar("A")

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError
-from dataknobs_data.s3.admin import policy_documents as documents
-from dataknobs_data.s3.admin import policy_merging as merging
 from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.admin.plan import Configuration, Plan
+from dataknobs_data.s3.admin.policy import documents, merging
 from dataknobs_data.s3.encryption import Encryption
 
 FOREIGN_NOTE = (

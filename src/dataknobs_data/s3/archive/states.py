@@ -10,8 +10,8 @@ from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
 from dataknobs_data.exceptions import DataknobsDataError
-from dataknobs_data.s3.estimate import counted
-from dataknobs_data.s3.restore_costs import RestoreEstimate
+from dataknobs_data.s3.costs.estimate import counted
+from dataknobs_data.s3.costs.restoring import RestoreEstimate
 from dataknobs_data.s3.store import Fault, Head, Kind
 
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})

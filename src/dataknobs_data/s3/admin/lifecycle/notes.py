@@ -1,6 +1,6 @@
 """What a person should know before lifecycle rules are written: what stays, what it costs, what is lost. Pure.
 
-Prices, minimum durations and overheads are those of the price table (s3/prices.toml).
+Prices, minimum durations and overheads are those of the price table (s3/costs/prices.toml).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dataknobs_data.s3.admin.lifecycle_checks import CLASSES, Draft
-from dataknobs_data.s3.admin.lifecycle_rules import SMALL_BYTES, Rule, Selection
-from dataknobs_data.s3.prices import Prices
+from dataknobs_data.s3.admin.lifecycle.checks import CLASSES, Draft
+from dataknobs_data.s3.admin.lifecycle.rules import SMALL_BYTES, Rule, Selection
+from dataknobs_data.s3.costs.prices import Prices
 
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 """Classes that nothing is read from before it is restored."""

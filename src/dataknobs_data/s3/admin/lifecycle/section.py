@@ -10,8 +10,8 @@ from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError
 from dataknobs_data.s3.admin.control import Control
-from dataknobs_data.s3.admin.lifecycle_checks import Draft
-from dataknobs_data.s3.admin.lifecycle_drafts import (
+from dataknobs_data.s3.admin.lifecycle.checks import Draft
+from dataknobs_data.s3.admin.lifecycle.drafts import (
     UPLOADS_DAYS,
     check_name,
     draft_of,
@@ -19,9 +19,9 @@ from dataknobs_data.s3.admin.lifecycle_drafts import (
     rules_of,
     uploads_rule,
 )
-from dataknobs_data.s3.admin.lifecycle_merging import drafts_of
-from dataknobs_data.s3.admin.lifecycle_notes import class_note, notes_on, tag_note
-from dataknobs_data.s3.admin.lifecycle_rules import (
+from dataknobs_data.s3.admin.lifecycle.merging import drafts_of
+from dataknobs_data.s3.admin.lifecycle.notes import class_note, notes_on, tag_note
+from dataknobs_data.s3.admin.lifecycle.rules import (
     DEFAULT_MINIMUM,
     RULES_MAX,
     Namespace,
@@ -35,7 +35,7 @@ from dataknobs_data.s3.admin.lifecycle_rules import (
 )
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.admin.versions import Versioning
-from dataknobs_data.s3.prices import default_prices
+from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.spelling import did_you_mean
 
 MINIMUM = "TransitionDefaultMinimumObjectSize"

@@ -20,12 +20,12 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.query import Query
 from dataknobs_data.s3.admin.control import PERMISSIONS
-from dataknobs_data.s3.choosing import Chooser, Chosen
+from dataknobs_data.s3.archive.choosing import Chooser, Chosen
+from dataknobs_data.s3.archive.run import Brake, RestoreRun, Steps, checked_days, checked_tier, raise_failures
+from dataknobs_data.s3.archive.states import ARCHIVES, TIERED, Restoration, RestoreState, RestoreStatus, status_of
+from dataknobs_data.s3.costs.prices import Prices, default_prices
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.prices import Prices, default_prices
-from dataknobs_data.s3.restore_run import Brake, RestoreRun, Steps, checked_days, checked_tier, raise_failures
-from dataknobs_data.s3.restoring import ARCHIVES, TIERED, Restoration, RestoreState, RestoreStatus, status_of
 from dataknobs_data.s3.store import Fault, Kind, Listed
 
 PAUSE_SECONDS_FIRST, PAUSE_GROWTH = 1.0, 2.0

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dataknobs_data.query import Query
-from dataknobs_data.s3.archive import Archive
-from dataknobs_data.s3.choosing import Chooser
+from dataknobs_data.s3.archive.choosing import Chooser
+from dataknobs_data.s3.archive.restore import Archive
+from dataknobs_data.s3.archive.run import finished
+from dataknobs_data.s3.costs.prices import Prices, default_prices
+from dataknobs_data.s3.costs.restoring import RestoreEstimate
+from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
 from dataknobs_data.s3.engine import S3Engine
-from dataknobs_data.s3.prices import Prices, default_prices
-from dataknobs_data.s3.restore_costs import RestoreEstimate
-from dataknobs_data.s3.restore_run import finished
-from dataknobs_data.s3.storage_costs import Keeping, StorageEstimate
 
 
 class Explain:
     """What something will cost and take, before it is done. Only looks, and changes nothing.
 
-    `prices`: another price table than the one that comes with this package, see `dataknobs_data.s3.prices.Prices.load`.
+    `prices`: another price table than the one that comes with this package, see `dataknobs_data.s3.costs.prices.Prices.load`.
     """
 
     def __init__(self, engine: S3Engine) -> None:

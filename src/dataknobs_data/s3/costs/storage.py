@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from dataknobs_data.s3.estimate import Amount, Estimate, counted, money, size, span
-from dataknobs_data.s3.prices import ARCHIVES, GB, ClassPrices, Prices
+from dataknobs_data.s3.costs.estimate import Amount, Estimate, counted, money, size, span
+from dataknobs_data.s3.costs.prices import ARCHIVES, GB, ClassPrices, Prices
 
 LIFECYCLE_BYTES_MIN = 128 * 1024
 """Smaller objects stay where they are unless a rule's filter names a size:

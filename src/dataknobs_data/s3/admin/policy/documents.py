@@ -14,7 +14,7 @@ from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.admin.control import PERMISSIONS
-from dataknobs_data.s3.admin.policy_merging import OURS, VERSION, Statement
+from dataknobs_data.s3.admin.policy.merging import OURS, VERSION, Statement
 from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.spelling import did_you_mean

@@ -20,8 +20,8 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.admin.heads import headers_of_record
 from dataknobs_data.s3.admin.plan import Configuration, Plan
-from dataknobs_data.s3.admin.replication_role import RoleDocuments, role_documents
-from dataknobs_data.s3.admin.replication_rule import Wish, adding, removing, rule_id_start, rule_name
+from dataknobs_data.s3.admin.replication.role import RoleDocuments, role_documents
+from dataknobs_data.s3.admin.replication.rule import Wish, adding, removing, rule_id_start, rule_name
 from dataknobs_data.s3.admin.versions import Versioning
 from dataknobs_data.s3.store import Fault, Kind
 

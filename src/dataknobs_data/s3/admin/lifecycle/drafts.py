@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.admin.lifecycle_checks import Draft, check
-from dataknobs_data.s3.admin.lifecycle_rules import (
+from dataknobs_data.s3.admin.lifecycle.checks import Draft, check
+from dataknobs_data.s3.admin.lifecycle.rules import (
     CONTROL_BYTES_MAX,
     EXPIRE,
     NAME_LENGTH_MAX,

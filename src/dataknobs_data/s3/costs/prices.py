@@ -85,7 +85,7 @@ class Prices:
             raise ConfigurationError(f"price table {str(path)!r} cannot be read: {error}", path=str(path)) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ConfigurationError(
-                f"price table {str(path)!r} is not like the one it replaces (dataknobs_data/s3/prices.toml): {error!r}",
+                f"price table {str(path)!r} is not like the one it replaces (dataknobs_data/s3/costs/prices.toml): {error!r}",
                 path=str(path),
             ) from error
 
@@ -122,7 +122,7 @@ class Prices:
 
 def default_prices() -> Prices:
     """The price table that comes with this package, or the one that $DATAKNOBS_PRICES names."""
-    return _loaded(os.environ.get(PRICES_VARIABLE) or str(files("dataknobs_data.s3") / "prices.toml"))
+    return _loaded(os.environ.get(PRICES_VARIABLE) or str(files("dataknobs_data.s3.costs") / "prices.toml"))
 
 
 @functools.cache

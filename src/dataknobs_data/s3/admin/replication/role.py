@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.admin.replication_rule import bucket_of, check_account, check_kms_key, check_role
+from dataknobs_data.s3.admin.replication.rule import bucket_of, check_account, check_kms_key, check_role
 from dataknobs_data.s3.encryption import Encryption
 
 VERSION = "2012-10-17"

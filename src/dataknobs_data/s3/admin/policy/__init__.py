@@ -1,0 +1,1 @@
+"""Who may do what in the bucket. All but the section is pure."""

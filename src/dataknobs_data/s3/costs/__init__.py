@@ -1,0 +1,1 @@
+"""What is sent and kept, and what that costs: prices, the count of requests, estimates."""
