@@ -740,3 +740,29 @@ def test_a_stale_version_changes_nothing(bench: S3Bench, db: S3Database) -> None
         with pytest.raises(ConcurrencyError, match="but it does not exist"):
             write()
     assert bench.stored("x")["data"] == {"a": 2}
+
+
+# ---------------------------------------------------------------------------------------------- 403 for what is missing
+@pytest.mark.parametrize("operation", [GET, "HeadObject"])
+def test_who_may_list_only_the_prefix_learns_what_is_missing_by_a_listing(bench: S3Bench, operation: str) -> None:
+    """S3 answers 403 for a missing object to whom it does not let list the whole bucket."""
+    db = bench.open()
+    db.create(Record({}, id="x"))
+    look = db.read if operation == GET else db.exists
+    bench.proxy.fault(Answer(403, "AccessDenied"), operation=operation, times=None)
+    with bench.proxy.watch() as seen:
+        assert not look("x.json")
+        assert not look("never")
+    assert seen.counts()["ListObjectsV2"] == 2
+    with pytest.raises(DatabaseConnectionError, match="denied"):
+        look("x")
+
+
+@pytest.mark.parametrize("operation", [GET, "HeadObject"])
+def test_who_may_not_even_list_is_denied(bench: S3Bench, operation: str) -> None:
+    db = bench.open()
+    bench.proxy.fault(
+        Answer(403, "AccessDenied"), when=lambda request: request.operation in (operation, "ListObjectsV2"), times=None
+    )
+    with pytest.raises(DatabaseConnectionError, match="denied"):
+        (db.read if operation == GET else db.exists)("never")

@@ -57,7 +57,7 @@ class Objects:
                 "GetObject", lambda store: store.get(key, unless_etag=held.etag if held else None), deadline
             )
         except Fault as fault:
-            if fault.kind is not Kind.MISSING:
+            if not self._says_missing(key, fault, deadline):
                 raise
             self.cache.drop(key)
             return None
@@ -151,9 +151,21 @@ class Objects:
         try:
             return self._caller.send("HeadObject", lambda store: store.head(key), deadline)
         except Fault as fault:
-            if fault.kind is Kind.MISSING:
+            if self._says_missing(key, fault, deadline):
                 return None
             raise
+
+    def _says_missing(self, key: str, fault: Fault, deadline: Deadline | None) -> bool:
+        """Whether a failed GET or HEAD means that there is no such object. Whom S3 does not let list the whole bucket, it
+        answers 403 for that too (API_GetObject, "Permissions"); a listing of this key alone tells, where it is allowed.
+        """
+        if fault.kind is not Kind.DENIED:
+            return fault.kind is Kind.MISSING
+        try:
+            page = self._caller.send("ListObjectsV2", lambda store: store.list_page(key), deadline)
+        except Fault:
+            return False
+        return page.token is None and all(item.key != key for item in page.items)
 
     def check_bucket(self, deadline: Deadline | None = None) -> None:
         """Raises Fault when the bucket is gone."""
