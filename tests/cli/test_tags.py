@@ -65,6 +65,15 @@ def test_what_the_records_cost_by_a_metadata_name(cli: Cli, url: str) -> None:
     assert 0 < shares[1]["dollars_per_month"] < shares[0]["dollars_per_month"] < 0.001
 
 
+@pytest.mark.parametrize("team", ["a [/b]", "[red]x", "[link=https://example.com]x[/link]"])
+def test_brackets_in_metadata_are_shown_as_they_are(cli: Cli, url: str, team: str) -> None:
+    create(cli, url, "a", **{"[/x]": team})
+    shown = cli("tags", url, "--by", "[/x]")
+    assert (shown.code, shown.err) == (0, "")
+    header, _, line = shown.out.splitlines()
+    assert (header.startswith("[/x]"), line.startswith(team)) == (True, True)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

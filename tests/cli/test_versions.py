@@ -72,6 +72,13 @@ def test_history_is_a_table_for_people(cli: Cli, kept: str, monkeypatch: pytest.
     assert "Ann" in shown[3]
 
 
+def test_brackets_in_a_name_are_shown_as_they_are(cli: Cli, kept: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    cli("create", kept + "?author=Ann%20%5B/ops%5D%5Bred%5D", stdin='{"id": "u3"}')
+    shown = cli("history", kept, "u3", "--table")
+    assert (shown.code, "Ann [/ops][red]" in shown.out) == (0, True)
+
+
 def test_history_of_what_never_was(cli: Cli, kept: str) -> None:
     ended = cli("history", kept, "nobody")
     assert (ended.code, ended.out, ended.err) == (1, "", "error: there is no version of a record 'nobody'\n")

@@ -10,7 +10,6 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
-from rich.text import Text
 
 from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit
@@ -172,6 +171,6 @@ def _show(rules: Lifecycle, json: bool) -> int:
     for rule in found:
         id = rule.get("ID", "")
         name = id.rpartition(":")[2] if id in ours else id  # what --name takes, up to a dot
-        grid.add_row("ours" if id in ours else "", *(Text(output.escaped(text)) for text in (name, words(rule))))
+        grid.add_row("ours" if id in ours else "", *map(output.plain, (name, words(rule))))
     Console(highlight=False).print(grid)
     return Exit.OK

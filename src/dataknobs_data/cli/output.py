@@ -66,7 +66,7 @@ def print_record(record: Record, *, metadata: bool) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in _row(record, metadata).items():
-        table.add_row(escaped(name), _cell(value))
+        table.add_row(plain(name), _cell(value))
     Console(highlight=False).print(table)
 
 
@@ -97,7 +97,7 @@ def _table(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
     for name in names:
         numbers = all(isinstance(row[name], int | float) for row in rows if row.get(name) is not None)
         table.add_column(
-            Text(escaped(name)),
+            plain(name),
             justify="right" if numbers else "left",
             no_wrap=True,
             overflow="ellipsis",
@@ -133,12 +133,17 @@ def _cell(value: Any) -> Text:
         return Text("null", "dim")
     plain = to_json(value, "", {})
     text = plain if isinstance(plain, str) else orjson.dumps(plain).decode()
-    return Text(escaped(text))
+    return plain(text)
 
 
 def escaped(text: str, keep: str = "") -> str:
     """`text` with whatever a terminal could take for a command, or a line's end, spelled out."""
     return text if text.isprintable() else "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
+def plain(text: str) -> Text:
+    """`text` as it is, for a table: a bare string there is markup, in which "[red]" is a color and "[/x]" an error."""
+    return Text(escaped(text))
 
 
 def _for_terminals(line: bytes) -> bytes:

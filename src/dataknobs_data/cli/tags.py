@@ -102,11 +102,11 @@ def _show_shares(by: str, shares: list[CostShare], json: bool) -> int:
         print_json([asdict(share) for share in shares])
         return Exit.OK
     grid = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    grid.add_column(output.escaped(by))
+    grid.add_column(output.plain(by))
     for name in ("records", "bytes", "dollars a month"):
         grid.add_column(name, justify="right")
     for share in shares:
-        value = output.escaped(share.value) if share.value is not None else "(none)" if share.known else "(archived)"
-        grid.add_row(value, f"{share.records:,}", f"{share.bytes:,}", f"{share.dollars_per_month:,.6f}")
+        value = share.value if share.value is not None else "(none)" if share.known else "(archived)"
+        grid.add_row(output.plain(value), f"{share.records:,}", f"{share.bytes:,}", f"{share.dollars_per_month:,.6f}")
     Console(highlight=False).print(grid)
     return Exit.OK

@@ -68,12 +68,12 @@ def _print_table(versions: Sequence[Version]) -> None:
     for one in versions:
         grid.add_row(
             f"{one.at:%Y-%m-%d %H:%M:%S}",
-            output.escaped(one.author or one.owner or ""),
+            output.plain(one.author or one.owner or ""),
             ("deleted" if one.is_delete_marker else "written") + (", now" if one.is_latest else ""),
             "" if one.is_delete_marker else f"{one.size_bytes:,}",
-            "" if one.is_delete_marker else output.escaped(one.storage_class),
-            output.escaped(one.revision or ""),
-            output.escaped(one.version_id),
+            "" if one.is_delete_marker else output.plain(one.storage_class),
+            output.plain(one.revision or ""),
+            output.plain(one.version_id),
         )
     Console(highlight=False).print(grid)
 
