@@ -1,0 +1,563 @@
+"""Explicit-state model of the two-tier protocol for one record id: every interleaving of two or three actors, with crashes.
+
+    python -m tests.model.tiers              all scenarios (half a minute)
+    python -m tests.model.tiers --break all  builds in each mistake of MISTAKES in turn; the checker must object to every one
+
+It was written before the code, found a dozen ways in which earlier designs lost or doubled a record, and fixes the order of
+requests that the code must keep. Each step of an actor is ONE atomic request to the object store.
+
+Shared state
+  hot   None | Doc | Tomb: the object {prefix}{id}.json
+          Doc(value, born, replaces, etag)   born: id of the creation a record goes back to (updates keep it)
+                                             replaces: births of deleted records whose rows may still lie behind it
+          Tomb(kills, etag)                  kills: births it declares dead
+  rows  rows of this id in the newest table version: (value, born)
+  ver   commits in the log; a commit is a compare-and-set on it
+  fin   births whose bulk load said in its journal that it is finished
+
+Rules
+  reader      of one record: object and log in any order, or at once (the grace period below allows it), then packs. A reader
+              of many (listing, search, count, SQL) may outlast the grace period: all pages of objects FIRST, then the log.
+              A document shadows the rows; a tombstone hides the rows whose births it kills, and no others.
+  committer   (load, compaction) the log first, then objects, then commit on THAT version: nothing moves between tiers unseen.
+  nobody but the compactor ever deletes an object.
+  change      of one existing record: always a conditional PUT of its object (document or tombstone), never a commit. If nobody
+              touched the document since its creation, the log is looked at first, and births found behind it are replaced or
+              killed with it.
+  create      look at the log; PUT If-None-Match; look at the log again: a row of another birth means that it lost, it takes
+              its object back (tombstone, If-Match) and says duplicate. Over a tombstone: read the log first; a row whose
+              birth the tombstone does not kill is a live record, so the answer is duplicate and nothing is written.
+  bulk update (batch_update, batch_upsert above the threshold) log, objects, ONE commit on that version, births kept; only ids
+              that had no object at the look and whose rows belong to finished births. Ids in neither tier go as a load, all
+              others singly as conditional PUTs after the commit.
+  load        (batch_create) log; objects; commit; objects again: a foreign document (or a tombstone that killed one along
+              with ours) means that it lost, it takes its rows back; then it marks its journal finished, then it answers.
+  adoption    (by a compaction) a load that committed and then died is finished by whoever compacts, once it cannot run any more
+              (its deadline and the grace period are over): log, object, then its journal, read afresh. Where a foreign document
+              stands, it lost, and its rows are taken back; otherwise its journal is marked finished. The object may have been
+              read before the load was over: creators who put theirs after its commit see its row, and take theirs back.
+  compaction  folds a document only over rows of its own birth or of births it replaces. An untouched document in front of a
+              finished row of another birth is a creator that died in the race: it is removed (conditionally). Deletes only
+              what it folded, DELETE If-Match, after a commit (even one that changes nothing), and only a GRACE PERIOD after
+              that commit: longer than the deadline of any operation, so that whoever looked at the log before it still
+              meets the object.
+
+Liveness, checked at every end: when nobody runs any more, compactions alone bring the store to rest: no object, every row
+of a finished birth, and a reader sees what it saw before.
+
+Promise checked at every end, for acknowledged operations and a reader who comes last: linearizable against one register.
+Allowed beyond that:
+  - an operation that died may or may not have happened;
+  - a create that answers "duplicate" while a rival creator of the same id was running may have been visible for that moment;
+  - two deletes that overlap may both answer True;
+  - a creator that died in a race with a load of the same id may stand in front until the next compaction (those scenarios
+    end with one), and what a third party does to it in that time is not checked.
+"""
+
+import itertools
+import sys
+from collections import namedtuple
+
+MISTAKES = (
+    "objects before log when committing",
+    "compactor deletes unconditionally",
+    "tombstones share an ETag",
+    "create does not look again",
+    "load does not look again",
+    "no births",
+    "compactor folds over foreign rows",
+    "no grace before deleting",
+    "create takes back by deleting",
+    "tombstone hides every row",
+    "change of a young record does not look behind it",
+    "void judged from a stale log",
+    "create does not look behind a tombstone",
+    "bulk update over an unfinished load",
+    "compactor skips a commit that changes nothing",
+    "nobody adopts a dead load",
+    "adoption of a load that still runs",
+    "adoption does not look at the object",
+    "adoption judged by an old journal",
+)
+BROKEN = set()
+LAST = 10**6
+
+State = namedtuple("State", "hot rows ver etags fin")
+Doc = namedtuple("Doc", "value born replaces etag")
+Tomb = namedtuple("Tomb", "kills etag")
+NOTHING = frozenset()
+
+
+def put_doc(s, value, born, replaces=NOTHING):
+    return s._replace(hot=Doc(value, born, replaces, s.etags), etags=s.etags + 1)
+
+
+def put_tomb(s, kills):
+    return s._replace(hot=Tomb(kills, 0 if "tombstones share an ETag" in BROKEN else s.etags), etags=s.etags + 1)
+
+
+def delete_if(s, etag):
+    gone = s.hot is not None and s.hot.etag == etag
+    return (s._replace(hot=None) if gone else s), gone
+
+
+def commit(s, on_version, rows):
+    ok = s.ver == on_version
+    return (s._replace(rows=rows, ver=s.ver + 1) if ok else s), ok
+
+
+def visible(hot, rows):
+    if isinstance(hot, Doc):
+        return hot.value
+    rows = [r for r in rows if hot is None or (r[1] not in hot.kills and "tombstone hides every row" not in BROKEN)]
+    assert len(rows) <= 1, f"two live rows of one id: {rows}"
+    return rows[0][0] if rows else None
+
+
+def births(rows):
+    return frozenset(r[1] for r in rows)
+
+
+def done(s, result):
+    return s, ("done", result)
+
+
+# ------------------------------------------------------------------ actors: step(state, local) -> (state, local)
+def read(s, loc):
+    if loc[0] == "start":
+        return done(s, s.hot.value) if isinstance(s.hot, Doc) else (s, ("table", s.hot))
+    return done(s, visible(loc[1], s.rows))
+
+
+def scan(s, loc):
+    """A reader that looks the other way round: the log, then the object."""
+    return (s, ("object", s.rows)) if loc[0] == "start" else done(s, visible(s.hot, loc[1]))
+
+
+def create(v):
+    def step(s, loc):
+        pc = loc[0]
+        if pc == "start":
+            return s, ("put", s.rows)
+        if pc == "put":
+            if s.hot is not None:
+                return s, ("look",)
+            if loc[1]:  # no object and, a moment ago, a row: is it still there?
+                return s, ("confirm",)
+            s2 = put_doc(s, v, v)
+            return s2, ("check", s2.hot.etag)
+        if pc == "confirm":
+            return done(s, "duplicate") if s.rows else (s, ("start",))
+        if pc == "look":
+            if s.hot is None:
+                return s, ("start",)
+            return done(s, "duplicate") if isinstance(s.hot, Doc) else (s, ("behind", s.hot))
+        if pc == "behind":  # a live row behind a tombstone that does not kill it?
+            alive = births(s.rows) - loc[1].kills and "create does not look behind a tombstone" not in BROKEN
+            return done(s, "duplicate") if alive else (s, ("replace", loc[1]))
+        if pc == "replace":
+            if s.hot != loc[1]:
+                return s, ("start",)
+            s2 = put_doc(s, v, v, loc[1].kills)
+            return s2, ("check", s2.hot.etag, loc[1].kills)
+        if pc == "check":
+            mine = frozenset({v}) | (loc[2] if len(loc) > 2 else NOTHING)
+            if "no births" in BROKEN:
+                mine = NOTHING
+            if "create does not look again" in BROKEN or not births(s.rows) - mine:
+                return done(s, "ok")
+            return s, ("undo", loc[1])
+        if pc == "undo":  # a tombstone, not a DELETE: a compactor may have read it already
+            mine = s.hot is not None and s.hot.etag == loc[1]
+            if "create takes back by deleting" in BROKEN:
+                return done(delete_if(s, loc[1])[0], "duplicate")
+            return done(put_tomb(s, s.hot.replaces | {v}) if mine else s, "duplicate")
+
+    return step
+
+
+def foreign_to(born, hot):
+    """Whether the object says that a load of that birth lost its id to somebody."""
+    return (isinstance(hot, Doc) and hot.born != born) or (isinstance(hot, Tomb) and born in hot.kills != {born})
+
+
+def load(v):
+    def step(s, loc):
+        pc = loc[0]
+        if pc == "start":
+            return s, ("object", s.ver, bool(s.rows))
+        if pc == "object":
+            if s.hot is not None:
+                return (s, ("single", "start")) if isinstance(s.hot, Tomb) else done(s, "duplicate")
+            return (s, ("confirm",)) if loc[2] else (s, ("commit", loc[1]))
+        if pc == "confirm":
+            return done(s, "duplicate") if s.rows else (s, ("start",))
+        if pc == "commit":
+            s2, ok = commit(s, loc[1], frozenset({(v, v)}))
+            return (s2, ("check",)) if ok else (s, ("start",))
+        if pc == "check":
+            if foreign_to(v, s.hot) and "load does not look again" not in BROKEN:
+                return s, ("undo", s.ver)
+            return s, ("finish",)
+        if pc == "finish":
+            return done(s._replace(fin=s.fin | {v}), "ok")
+        if pc == "undo":
+            s2, ok = commit(s, loc[1], frozenset(r for r in s.rows if r[1] != v))
+            return done(s2, "duplicate") if ok else (s, ("undo", s.ver))
+        if pc == "single":  # a tombstone stands there: this id goes the way of create
+            s2, inner = create(v)(s, loc[1:])
+            return (s2, inner) if inner[0] == "done" else (s2, ("single", *inner))
+
+    return step
+
+
+def change(v):
+    """update(v), or delete when v is None."""
+
+    def write(s, born, replaces=NOTHING):
+        replaces -= {born}
+        return put_tomb(s, frozenset({born}) | replaces) if v is None else put_doc(s, v, born, replaces)
+
+    def step(s, loc):
+        pc = loc[0]
+        if pc == "start":
+            if s.hot is None:
+                return s, ("table",)
+            if isinstance(s.hot, Tomb):
+                return s, ("behind", s.hot)
+            return s, ("young" if s.hot.value == s.hot.born else "match", s.hot, NOTHING)
+        if pc == "young":  # nobody touched it since its creation: did its creator lose a race?
+            return s, (
+                "match",
+                loc[1],
+                NOTHING
+                if "change of a young record does not look behind it" in BROKEN
+                else births(s.rows) - {loc[1].born},
+            )
+        if pc == "behind":  # a tombstone: is there a row that it does not kill?
+            alive = [r for r in s.rows if r[1] not in loc[1].kills]
+            return (s, ("over", loc[1], alive[0][1])) if alive else done(s, False)
+        if pc == "over":
+            return (s, ("start",)) if s.hot != loc[1] else done(write(s, loc[2], loc[1].kills), True)
+        if pc == "table":
+            return (s, ("fresh", next(iter(s.rows))[1])) if s.rows else (s, ("again",))
+        if pc == "again":  # in neither tier: it may have moved between the two looks
+            return (s, ("start",)) if s.hot is not None else done(s, False)
+        if pc == "fresh":  # packed: PUT If-None-Match, the object shadows the row
+            if s.hot is not None:
+                return s, ("start",)
+            return done(write(s, loc[1]), True)
+        if pc == "match":
+            return (s, ("start",)) if s.hot != loc[1] else done(write(s, loc[1].born, loc[1].replaces | loc[2]), True)
+
+    return step
+
+
+def bulk_update(v):
+    """batch_update / batch_upsert of records that lie in the table only: a commit, births kept; everything else singly."""
+
+    def step(s, loc):
+        pc = loc[0]
+        if pc == "start":
+            return s, ("object", s.ver, s.rows)
+        if pc == "object":
+            finished = births(loc[2]) <= s.fin or "bulk update over an unfinished load" in BROKEN
+            return (
+                (s, ("commit", loc[1], loc[2])) if s.hot is None and loc[2] and finished else (s, ("single", "start"))
+            )
+        if pc == "commit":
+            born = next(iter(loc[2]))[1]
+            s2, ok = commit(s, loc[1], frozenset({(v, born)}))
+            return done(s2, True) if ok else (s, ("start",))
+        if pc == "single":
+            s2, inner = change(v)(s, loc[1:])
+            return (s2, inner) if inner[0] == "done" else (s2, ("single", *inner))
+
+    return step
+
+
+LIVE_LOADS = set()
+"""Births of loads that may still be running: nobody adopts them. The explorer keeps it, as deadlines and clocks do in the code."""
+
+
+def compact(s, loc):
+    pc = loc[0]
+    if "objects before log when committing" in BROKEN and pc == "start":
+        return done(s, None) if s.hot is None else (s, ("late", s.hot))
+    if pc == "late":
+        return s, ("fold", loc[1], s.ver, s.rows)
+    if pc == "start":
+        return s, ("object", s.ver, s.rows)
+    if pc == "object":
+        open_loads = births(loc[2]) - s.fin
+        if open_loads and "nobody adopts a dead load" not in BROKEN:
+            return s, ("journal", s.hot, loc[1], loc[2], open_loads)
+        return done(s, None) if s.hot is None else (s, ("fold", s.hot, loc[1], loc[2]))
+    if pc == "journal":  # whose load is over, and not finished?
+        _, hot, version, rows, open_loads = loc
+        dead = (open_loads if "adoption judged by an old journal" in BROKEN else open_loads - s.fin) - LIVE_LOADS
+        if dead:
+            return s, ("adopt", min(dead), hot, version, rows)
+        return done(s, None) if hot is None else (s, ("fold", hot, version, rows))
+    if pc == "adopt":
+        _, born, hot, version, rows = loc
+        if foreign_to(born, hot) and "adoption does not look at the object" not in BROKEN:
+            return commit(s, version, frozenset(r for r in rows if r[1] != born))[0], ("start",)
+        return s._replace(fin=s.fin | {born}), ("start",)
+    if pc == "fold":
+        seen, version, rows = loc[1:]
+        dead = seen.kills if isinstance(seen, Tomb) else seen.replaces | {seen.born}
+        foreign = births(rows) - dead
+        if foreign and isinstance(seen, Doc) and "compactor folds over foreign rows" not in BROKEN:
+            return (s, ("void", seen)) if seen.value == seen.born else done(s, None)
+        keep = (
+            NOTHING if "compactor folds over foreign rows" in BROKEN else frozenset(r for r in rows if r[1] in foreign)
+        )
+        new = frozenset({(seen.value, seen.born)}) if isinstance(seen, Doc) else NOTHING
+        if keep | new == rows and "compactor skips a commit that changes nothing" in BROKEN:
+            return s, ("drop", seen)  # that empty commit is the fence
+        s2, ok = commit(s, version, keep | new)
+        if ok and isinstance(seen, Doc):
+            s2 = s2._replace(fin=s2.fin | {seen.born})
+        return (s2, ("drop", seen)) if ok else (s, ("start",))
+    if pc == "void":  # is the foreign row still there, and finished? (a fresh look)
+        foreign = (
+            (births(s.rows) if "void judged from a stale log" not in BROKEN else s.fin)
+            - loc[1].replaces
+            - {loc[1].born}
+        )
+        return (s, ("drop", loc[1])) if foreign and foreign <= s.fin else done(s, None)
+    if pc == "drop":
+        if "compactor deletes unconditionally" in BROKEN:
+            return done(s._replace(hot=None), None)
+        return done(delete_if(s, loc[1].etag)[0], None)
+
+
+# ------------------------------------------------------------------ one register, and linearizability against it
+def apply(op, value):
+    kind, arg = op
+    if kind == "create":
+        return ("ok", arg) if value is None else ("duplicate", value)
+    if kind == "update":
+        return (True, arg) if value is not None else (False, None)
+    if kind == "delete":
+        return (True, None) if value is not None else (False, None)
+    return value, value  # read
+
+
+def overlap(a, b):
+    return a is not b and b[0] < (LAST if a[1] is None else a[1]) and (LAST if b[1] is None else b[1]) > a[0]
+
+
+def linearizable(initial, ops):
+    """ops: (called, returned or None, (kind, arg), result)."""
+
+    def rivals(o):
+        return any(x[2][0] == "create" and overlap(o, x) for x in ops)
+
+    def lost_a_race(o):
+        return o[2][0] == "create" and o[3] == "duplicate" and rivals(o)
+
+    def second_delete(o):
+        return o[2][0] == "delete" and o[3] is True and any(x[2][0] == "delete" and overlap(o, x) for x in ops)
+
+    def search(value, left):
+        if all(o[1] is None for o in left):
+            return True
+        horizon = min(o[1] for o in left if o[1] is not None)
+        for o in left:
+            if o[0] > horizon:
+                continue
+            rest = tuple(x for x in left if x is not o)
+            result, after = apply(o[2], value)
+            if (o[1] is None or result == o[3]) and search(after, rest):
+                return True
+            if lost_a_race(o) and (search(value, rest) or (value is None and search(o[2][1], rest))):
+                return True
+            if second_delete(o) and search(value if value is None else None, rest):
+                return True
+            if (
+                o[2][0] == "read"
+                and o[1] != LAST
+                and search(value, rest)
+                and any(
+                    (lost_a_race(x) or (x[1] is None and rivals(x))) and x[2] == ("create", o[3]) and overlap(o, x)
+                    for x in ops
+                )
+            ):
+                return True
+        return False
+
+    return search(initial, tuple(ops))
+
+
+# ------------------------------------------------------------------ every interleaving
+def run_alone(s, step):
+    loc = ("start",)
+    while loc[0] != "done":
+        s, loc = step(s, loc)
+    return s
+
+
+def come_to_rest(s):
+    """What compactions make of a store that nobody else uses."""
+    for _ in range(4):
+        after = run_alone(s, compact)
+        if after == s:
+            break
+        s = after
+    return s
+
+
+def explore(name, start, programs, mortal):
+    """Explores all interleavings; at most one actor among the indices `mortal` dies, at any point. None, or the history that breaks the promise."""
+    n, initial = len(programs), visible(start.hot, start.rows)
+    stack, seen, ends = [(start, (("idle",),) * n, (), bool(mortal))], set(), 0
+    while stack:
+        node = stack.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        s, locs, hist, may_die = node
+        live = [i for i in range(n) if locs[i][0] not in ("done", "dead")]
+        for i in live:
+
+            def at(loc, i=i):
+                return (*locs[:i], loc, *locs[i + 1 :])
+
+            if locs[i][0] == "idle":
+                stack.append((s, at(("start",)), (*hist, (i, "call", None)), may_die))
+                continue
+            if (
+                locs[i][0] == "drop"
+                and "no grace before deleting" not in BROKEN
+                and any(
+                    j in live and j != i and programs[j][0][0] != "compact" and locs[j][0] != "idle" for j in range(n)
+                )
+            ):
+                continue  # the grace period outlasts every operation in flight
+            LIVE_LOADS.clear()
+            if "adoption of a load that still runs" not in BROKEN:
+                LIVE_LOADS.update(
+                    programs[j][0][1] for j in live if programs[j][0][0] == "create" and locs[j][0] != "idle"
+                )
+            s2, loc = programs[i][1](s, locs[i])
+            stack.append((s2, at(loc), (*hist, (i, "ret", loc[1])) if loc[0] == "done" else hist, may_die))
+            if may_die and i in mortal:
+                stack.append((s, at(("dead",)), hist, False))
+        if live:
+            continue
+        ends += 1
+        died = [programs[i][0][0] for i in range(n) if locs[i][0] == "dead"]
+        if "create" in died:
+            if sum(p[0][0] == "create" for p in programs) > 1 and any(
+                p[0][0] in ("update", "delete") for p in programs
+            ):
+                continue
+            s = run_alone(s, compact)  # heals at the next compaction
+        ops = []
+        for i, (op, _) in enumerate(programs):
+            called = [k for k, e in enumerate(hist) if e[:2] == (i, "call")]
+            back = [(k, e[2]) for k, e in enumerate(hist) if e[:2] == (i, "ret")]
+            if called and op[0] != "compact":
+                ops.append((called[0], *(back[0][:1] if back else (None,)), op, back[0][1] if back else None))
+        ops.append((LAST - 1, LAST, ("read", None), visible(s.hot, s.rows)))
+        if not linearizable(initial, ops):
+            return {"scenario": name, "history": hist, "locals": locs, "state": s}
+        LIVE_LOADS.clear()
+        rest = come_to_rest(s)
+        if (
+            rest.hot is not None
+            or births(rest.rows) - rest.fin
+            or visible(rest.hot, rest.rows) != visible(s.hot, s.rows)
+        ):
+            return {"scenario": name, "history": hist, "locals": locs, "state": s, "rest": rest}
+    explore.states += len(seen)
+    explore.ends += ends
+    return None
+
+
+explore.states = explore.ends = 0
+KINDS = {
+    "create": lambda v: (("create", v), create(v)),
+    "load": lambda v: (("create", v), load(v)),
+    "update": lambda v: (("update", v), change(v)),
+    "bulk update": lambda v: (("update", v), bulk_update(v)),
+    "delete": lambda v: (("delete", None), change(None)),
+    "read": lambda v: (("read", None), read),
+    "scan": lambda v: (("read", None), scan),
+    "compact": lambda v: (("compact", None), compact),
+}
+STARTS = {
+    "nothing": State(None, NOTHING, 0, 1, NOTHING),
+    "an object": State(Doc("old", "b0", NOTHING, 1), NOTHING, 0, 2, NOTHING),
+    "a row": State(None, frozenset({("old", "b0")}), 1, 1, frozenset({"b0"})),
+    "an object over its row": State(Doc("new", "b0", NOTHING, 1), frozenset({("old", "b0")}), 1, 2, frozenset({"b0"})),
+    "a tombstone over a row": State(Tomb(frozenset({"b0"}), 1), frozenset({("old", "b0")}), 1, 2, frozenset({"b0"})),
+    "a lost creator's tombstone before a live row": State(
+        Tomb(frozenset({"x"}), 1), frozenset({("old", "b0")}), 1, 2, frozenset({"b0"})
+    ),
+    "a document over the row it replaces": State(
+        Doc("new", "b1", frozenset({"b0"}), 1), frozenset({("old", "b0")}), 1, 2, frozenset({"b0"})
+    ),
+    "a tombstone alone": State(Tomb(frozenset({"b0"}), 1), NOTHING, 2, 2, frozenset({"b0"})),
+}
+
+
+FOURS = (
+    ("a tombstone over a row", ("create", "delete", "compact", "compact")),
+    ("an object", ("delete", "create", "compact", "compact")),
+    ("a row", ("update", "delete", "create", "compact")),
+    ("nothing", ("create", "load", "read", "compact")),
+)
+
+
+def scenarios():
+    """Where it begins and who acts: the small ones first, which catch most mistakes."""
+    pairs, triples = ([*itertools.combinations_with_replacement(KINDS, size)] for size in (2, 3))
+    yield from itertools.product(STARTS, pairs)
+    yield from FOURS
+    yield from itertools.product(STARTS, triples)
+
+
+def check(stop_at_first=False, only=None):
+    """The scenarios that break the promise; `only`: those that start there."""
+    broken = []
+    for where, names in scenarios():
+        if only not in (None, where):
+            continue
+        start = STARTS[where]
+        if isinstance(start.hot, Tomb) and "tombstones share an ETag" in BROKEN:
+            start = start._replace(hot=Tomb(start.hot.kills, 0))
+        programs = [KINDS[k](f"{k}{i}") for i, k in enumerate(names)]
+        for mortal in ((), tuple(range(len(names)))) if len(names) < 4 else ((),):
+            name = f"{where}: {' | '.join(names)}" + (", one may die" if mortal else "")
+            try:
+                found = explore(name, start, programs, mortal)
+            except AssertionError as error:
+                found = {"scenario": name, "error": str(error)}
+            if found:
+                broken.append(found)
+                if stop_at_first:
+                    return broken
+    return broken
+
+
+if __name__ == "__main__":
+    if "--break" in sys.argv:
+        missed = []
+        for mistake in MISTAKES:
+            BROKEN.clear()
+            BROKEN.add(mistake)
+            found = check(stop_at_first=True)
+            print(
+                f"{'caught' if found else 'MISSED'}: {mistake}" + (f"  [{found[0]['scenario']}]" if found else ""),
+                flush=True,
+            )
+            missed += [] if found else [mistake]
+        sys.exit(bool(missed))
+    problems = check()
+    for p in problems[:40]:
+        print(p)
+    print(f"{explore.states:,} states, {explore.ends:,} ends; {len(problems)} scenarios break the promise")
+    sys.exit(bool(problems))
