@@ -34,6 +34,13 @@ def test_a_table_of_people(cli: Cli, people: str) -> None:
     ]
 
 
+def test_brackets_in_records_are_shown_as_they_are(cli: Cli, url: str) -> None:
+    cli("create", url, stdin=json.dumps({"id": "a", "[/x]": "[red]y [/b]"}))
+    for command in (("search", url), ("get", url, "a")):
+        ended = cli(*command, "--table")
+        assert (ended.code, "[/x]" in ended.out, "[red]y [/b]" in ended.out) == (0, True, True)
+
+
 def test_one_record_stands_upright(cli: Cli, people: str) -> None:
     ended = cli("get", people, "u2", "--table", "--metadata")
     shown = dict(line.split(maxsplit=1) for line in ended.out.splitlines())

@@ -131,9 +131,8 @@ def _footer(count: int, left_out: Sequence[str], more: bool) -> str:
 def _cell(value: Any) -> Text:
     if value is None:
         return Text("null", "dim")
-    plain = to_json(value, "", {})
-    text = plain if isinstance(plain, str) else orjson.dumps(plain).decode()
-    return plain(text)
+    found = to_json(value, "", {})
+    return plain(found if isinstance(found, str) else orjson.dumps(found).decode())
 
 
 def escaped(text: str, keep: str = "") -> str:
