@@ -13,6 +13,7 @@ from dataknobs_data.exceptions import (
     ConfigurationError,
     DatabaseConnectionError,
     DatabaseOperationError,
+    DataknobsDataError,
     IncompatibleStoreError,
     RecordNotFoundError,
 )
@@ -20,6 +21,7 @@ from dataknobs_data.s3.admin.replication.rule import Wish, adding, removing, rul
 from dataknobs_data.s3.admin.replication.section import Replication
 from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.s3_bucket import FakeBucket, denied, unset
+from tests.unit.s3_fakes import settings
 
 ROLE = "arn:aws:iam::123456789012:role/replication"
 OTHER_ROLE = "arn:aws:iam::123456789012:role/other"
@@ -42,6 +44,7 @@ def wish(**over: Any) -> Wish:
         "prefix": "records/",
         "source": "source",
         "to_bucket": "target",
+        "partition": "aws",
         "role": ROLE,
         "name": "replica",
         "account": None,
@@ -329,6 +332,16 @@ def test_versioning_is_not_switched_for_a_rule_that_cannot_be() -> None:
     assert "PutBucketVersioning" not in bucket.operations
 
 
+@pytest.mark.parametrize(
+    "target", [{}, Fault(Kind.NO_BUCKET, "HTTP 404, NoSuchBucket", status=404, code="NoSuchBucket")]
+)
+def test_versioning_is_not_switched_for_a_target_that_cannot_be(target: Any) -> None:
+    bucket = bucket_with(GetBucketVersioning=versions(source={}, target=target), PutBucketVersioning={})
+    with pytest.raises(DataknobsDataError, match="bucket 'target'"):
+        Replication(bucket.control_plane).add("target", role=ROLE, enable_versioning=True)
+    assert "PutBucketVersioning" not in bucket.operations
+
+
 def test_a_target_without_versions_or_that_is_not_there_is_refused() -> None:
     bucket = bucket_with(GetBucketVersioning=versions(target={}))
     with pytest.raises(ConfigurationError, match="put-bucket-versioning --bucket target"):
@@ -456,13 +469,42 @@ def test_another_account_must_agree_and_then_owns_the_replicas() -> None:
     )
 
 
+def test_wildcards_and_variables_in_a_prefix_stand_for_themselves() -> None:
+    found = documents(prefix="a*b?/${aws:username}/", account="210987654321", role=ROLE, kms_key=KMS)
+    path = "a${*}b${?}/${$}{aws:username}/*"
+    _, read, write, decrypt, encrypt = found.permissions["Statement"]
+    assert (read["Resource"], write["Resource"]) == (f"arn:aws:s3:::source/{path}", f"arn:aws:s3:::target/{path}")
+    assert found.target_policy["Statement"][0]["Resource"] == f"arn:aws:s3:::target/{path}"
+    for key, bucket in ((decrypt, "source"), (encrypt, "target")):
+        context = key["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+        assert context == [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/{path}"]
+
+
+@pytest.mark.parametrize(
+    ("region", "partition", "service"),
+    [
+        ("cn-north-1", "aws-cn", "s3.cn-north-1.amazonaws.com.cn"),
+        ("us-gov-west-1", "aws-us-gov", "s3.us-gov-west-1.amazonaws.com"),
+    ],
+)
+def test_a_bucket_by_its_name_is_in_the_partition_of_this_one(region: str, partition: str, service: str) -> None:
+    bucket = bucket_with()
+    bucket.control_plane.settings = settings(bucket="source", prefix="records/", region=region)
+    replication = Replication(bucket.control_plane)
+    plan = replication.add("target", role=ROLE.replace(":aws:", f":{partition}:"))
+    assert plan.after["Rules"][0]["Destination"]["Bucket"] == f"arn:{partition}:s3:::target"
+    found = replication.role_documents("target", kms_key=KMS.replace(":aws:", f":{partition}:"))
+    assert {s["Resource"].split(":")[1] for s in found.permissions["Statement"][:3]} == {partition}
+    assert found.permissions["Statement"][3]["Condition"]["StringLike"]["kms:ViaService"] == service
+
+
 def test_the_commands_hand_the_documents_over_unharmed() -> None:
     found = documents(prefix="it's/$HOME/")
     create, put, get = (shlex.split(line) for line in found.commands("my role"))
     assert create[:5] == ["aws", "iam", "create-role", "--role-name", "my role"]
     assert json.loads(create[-1]) == found.trust
     assert json.loads(put[-1]) == found.permissions
-    assert "it's/$HOME/*" in put[-1]
+    assert "it's/${$}HOME/*" in put[-1]
     assert get[-2:] == ["--output", "text"]
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.admin.policy.documents import literally
 from dataknobs_data.s3.admin.replication.rule import bucket_of, check_account, check_kms_key, check_role
 from dataknobs_data.s3.encryption import Encryption
 
@@ -66,6 +67,7 @@ def role_documents(
     source: str,
     prefix: str,
     to_bucket: str,
+    partition: str,
     account: str | None,
     kms_key: str | None,
     role: str | None,
@@ -73,7 +75,8 @@ def role_documents(
     encryption: str | None,
 ) -> RoleDocuments:
     """See Replication.role_documents; `region` and `encryption`: the settings of the database."""
-    _, target = bucket_of(to_bucket)
+    _, target = bucket_of(to_bucket, partition)
+    prefix = literally(prefix)
     partition = target.split(":")[1]
     here = f"arn:{partition}:s3:::{source}"
     check_account(account)

@@ -71,8 +71,8 @@ def rule_name(rule: dict[str, Any], start: str) -> str | None:
     return name if id.startswith(start) and _NAME.fullmatch(name) else None
 
 
-def bucket_of(to_bucket: str) -> tuple[str, str]:
-    """(name, ARN) of a target given as either. Raises ConfigurationError."""
+def bucket_of(to_bucket: str, partition: str) -> tuple[str, str]:
+    """(name, ARN) of a target given as either; a name is one in `partition`. Raises ConfigurationError."""
     arn = _BUCKET_ARN.fullmatch(to_bucket)
     if arn:
         return arn[2], to_bucket
@@ -81,7 +81,7 @@ def bucket_of(to_bucket: str) -> tuple[str, str]:
             f"replication: to_bucket {to_bucket!r} is neither a bucket's name nor its ARN (arn:aws:s3:::NAME); replicas have "
             "the prefix of the originals"
         )
-    return to_bucket, f"arn:aws:s3:::{to_bucket}"
+    return to_bucket, f"arn:{partition}:s3:::{to_bucket}"
 
 
 def check_account(account: str | None) -> None:
@@ -124,9 +124,9 @@ class Wish:
     time_control: bool
 
     @classmethod
-    def checked(cls, *, source: str, to_bucket: str, **given: Any) -> Wish:
+    def checked(cls, *, source: str, to_bucket: str, partition: str, **given: Any) -> Wish:
         """Raises ConfigurationError naming what makes no sense."""
-        bucket, arn = bucket_of(to_bucket)
+        bucket, arn = bucket_of(to_bucket, partition)
         wish = cls(bucket=bucket, bucket_arn=arn, **given)
         if bucket == source:
             raise ConfigurationError(f"replication: {bucket!r} is this database's own bucket; replicas need another")

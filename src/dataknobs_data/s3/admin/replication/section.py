@@ -20,6 +20,7 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.admin.heads import headers_of_record
 from dataknobs_data.s3.admin.plan import Configuration, Plan
+from dataknobs_data.s3.admin.policy.documents import Scope
 from dataknobs_data.s3.admin.replication.role import RoleDocuments, role_documents
 from dataknobs_data.s3.admin.replication.rule import Wish, adding, removing, rule_id_start, rule_name
 from dataknobs_data.s3.admin.versions import Versioning
@@ -87,6 +88,7 @@ class Replication(Configuration):
             prefix=self._control.keys.prefix,
             source=self._control.place.bucket,
             to_bucket=to_bucket,
+            partition=self._partition,
             role=role,
             name=name,
             account=account,
@@ -98,7 +100,9 @@ class Replication(Configuration):
         encryption = self._control.settings.encryption
         decide = adding(wish, self._start, encryption)
         decide(self._read())  # what cannot be is said before versioning is switched on
-        notes = [*self._check_source(enable_versioning, dry_run), *self._check_target(wish)]
+        keeps_versions = self._check_source(enable_versioning)
+        about_target = self._check_target(wish)
+        notes = [*([] if keeps_versions else self._switch_versioning(dry_run)), *about_target]
         return self._change(lambda before: _with_notes(decide(before), notes), dry_run=dry_run)
 
     def remove(self, name: str | None = None, *, dry_run: bool = False) -> Plan:
@@ -130,6 +134,7 @@ class Replication(Configuration):
             source=self._control.place.bucket,
             prefix=self._control.keys.prefix,
             to_bucket=to_bucket,
+            partition=self._partition,
             account=account,
             kms_key=kms_key,
             role=role,
@@ -138,16 +143,18 @@ class Replication(Configuration):
         )
 
     # ------------------------------------------------------------------ both buckets must keep versions
-    def _check_source(self, enable: bool, dry_run: bool) -> list[str]:
-        versioning = Versioning(self._control)
-        if versioning.status() == "Enabled":
-            return []
-        if not enable:
+    def _check_source(self, enable: bool) -> bool:
+        """Whether it does; refused where not, and that is not to be changed either."""
+        enabled = Versioning(self._control).status() == "Enabled"
+        if not enabled and not enable:
             raise ConfigurationError(
                 f"replication needs a bucket that keeps versions, and {self._control.place} keeps none: "
                 "enable_versioning() first, or add(…, enable_versioning=True)"
             )
-        plan = versioning.enable(dry_run=dry_run)
+        return enabled
+
+    def _switch_versioning(self, dry_run: bool) -> list[str]:
+        plan = Versioning(self._control).enable(dry_run=dry_run)
         if plan.applied:
             self._bucket_changed()
         return [
@@ -179,6 +186,11 @@ class Replication(Configuration):
         return []
 
     # ------------------------------------------------------------------ see Configuration
+    @property
+    def _partition(self) -> str:
+        """AWS's part of the world, in which both buckets are: S3 copies to no other."""
+        return Scope.of(self._control.settings, self._control.place.endpoint).partition
+
     @property
     def _start(self) -> str:
         return rule_id_start(self._control.keys.prefix)
