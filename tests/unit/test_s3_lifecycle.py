@@ -30,7 +30,7 @@ EXAMPLE = {
 """Of the page that this project implements."""
 
 THEIRS: list[Rule] = [
-    {"ID": "logs", "Status": "Enabled", "Prefix": "logs/", "Expiration": {"Days": 7}},
+    {"ID": "logs", "Status": "Enabled", "Filter": {"Prefix": "logs/"}, "Expiration": {"Days": 7}},
     {
         "ID": "odd",
         "Status": "Disabled",
@@ -71,6 +71,7 @@ class BucketStore:
             if self.deaf_after_writing:
                 self.faults["GetBucketLifecycleConfiguration"] = Fault(Kind.DENIED, "no", status=403)
             rules = copy.deepcopy(parameters.pop("LifecycleConfiguration")["Rules"])
+            assert len({"Filter" in rule for rule in rules}) == 1, "Filter element can only be used in Lifecycle V2."
             minimum = parameters.pop("TransitionDefaultMinimumObjectSize", "all_storage_classes_128K")
             assert not parameters
             self.configuration = {"Rules": rules, "TransitionDefaultMinimumObjectSize": minimum}
@@ -366,6 +367,18 @@ def test_what_others_put_there_stays_as_it_was_and_where_it_was() -> None:
     assert removed.applied
     assert store.rules == THEIRS
     assert store.configuration["TransitionDefaultMinimumObjectSize"] == "varies_by_storage_class"
+
+
+def test_rules_of_the_earlier_form_are_not_mixed_with_ours() -> None:
+    earlier = [{"ID": "old", "Status": "Enabled", "Prefix": p, "Expiration": {"Days": 7}} for p in ("logs/", "")]
+    store = BucketStore(*earlier)
+    for dry_run in (True, False):
+        with pytest.raises(
+            ConfigurationError, match=r"in S3's earlier form.*: old, old. Write each of them with Filter"
+        ):
+            lifecycle(store).add(transition={"GLACIER": 30}, dry_run=dry_run)
+    assert not lifecycle(store).remove().changes
+    assert store.rules == earlier
 
 
 def test_a_second_time_nothing_changes_and_nothing_is_written() -> None:

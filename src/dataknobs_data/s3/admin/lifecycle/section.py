@@ -167,6 +167,8 @@ class Lifecycle(Configuration):
 
         def decide(before: Any) -> tuple[Any, list[str]]:
             others = [rule for rule in _rules(before) if self._names.name(rule) not in bases]
+            if self._control.place.behaves_like_aws:
+                _check_form(others)
             uploads = None if said_so else uploads_rule(drafts[0].name, keys, others, self._names)
             wanted = [*new, uploads] if uploads else new
             after = replaced(_rules(before), wanted, lambda rule: self._names.name(rule) in bases)
@@ -246,6 +248,18 @@ def _check_ids(new: Sequence[Rule]) -> None:
     if twice:
         raise ConfigurationError(
             f"two lifecycle rules would have the ID {twice!r}: give them names that differ in letters or digits"
+        )
+
+
+def _check_form(others: Sequence[Rule]) -> None:
+    """AWS answers "Filter element can only be used in Lifecycle V2" where rules of both forms are together
+    (https://github.com/aws/aws-sdk-ruby/issues/1653); other stores take them.
+    """
+    earlier = [rule.get("ID", "without an ID") for rule in others if "Filter" not in rule]
+    if earlier:
+        raise ConfigurationError(
+            f"the bucket has lifecycle rules in S3's earlier form, which cannot stand beside new ones: {', '.join(earlier)}. "
+            "Write each of them with Filter: {Prefix: …} in place of Prefix first; it means the same"
         )
 
 
