@@ -309,6 +309,20 @@ def test_an_edge_that_is_not_there_is_left_alone_for_a_while(bench: S3Bench, wri
         assert reader.usage.requests["EdgeGet"] == 2
 
 
+@pytest.mark.parametrize("broken", ["certificate", "proxy"])
+def test_an_edge_that_there_is_no_safe_way_to_is_none(
+    bench: S3Bench, edge: EdgeServer, writer: S3Database, broken: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.create(Record({"n": 1}, id="a"))
+    url = edge.url.replace("http:", "https:")  # it speaks no TLS
+    if broken == "proxy":
+        monkeypatch.setattr(web, "get_environ_proxies", lambda url: {"http": "http://127.0.0.1:9"})
+        url = edge.url
+    with bench.connect(read_endpoint=url) as reader:
+        assert [n(reader.read("a")) for _ in range(3)] == [1] * 3
+        assert reader.usage.requests["EdgeGet"] == 2
+
+
 def test_an_edge_that_does_not_answer_is_not_waited_for(
     bench: S3Bench, edge: EdgeServer, writer: S3Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -329,6 +343,7 @@ def test_absence_is_the_stores_to_say(bench: S3Bench, edge: EdgeServer, writer: 
 
 
 def test_a_failure_is_no_empty_answer(bench: S3Bench, edge: EdgeServer, writer: S3Database, reader: S3Database) -> None:
+    writer.create(Record({"n": 1}, id="a"))  # of a record that is not there a 403 may mean just that
     reader.connect()
     edge.ailment = "gone"
     bench.proxy.fault(Answer(403, "AccessDenied"), operation="GetObject", times=None)

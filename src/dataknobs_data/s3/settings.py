@@ -151,7 +151,8 @@ def _check_choices(settings: S3Settings) -> None:
         _check_url("read_endpoint", settings.read_endpoint, "it is read without any")
         if set("?#") & set(settings.read_endpoint):
             raise ConfigurationError(
-                f"s3 backend: read_endpoint {settings.read_endpoint!r} must end with its path: keys of records follow it",
+                f"s3 backend: read_endpoint {_shown(settings.read_endpoint)!r} must end with its path, without ? and #: keys of "
+                "records follow it",
                 key="read_endpoint",
             )
 
@@ -165,7 +166,11 @@ def _check_url(key: str, url: str, instead: str) -> None:
     if usable and (parts.username or parts.password):
         raise ConfigurationError(f"s3 backend: {key} holds a user name or password; {instead}", key=key)
     if not usable:
-        shown = url.rpartition("@")[2]  # no password
         raise ConfigurationError(
-            f"s3 backend: {key} {shown!r} must start with http:// or https:// and name a host", key=key
+            f"s3 backend: {key} {_shown(url)!r} must start with http:// or https:// and name a host", key=key
         )
+
+
+def _shown(url: str) -> str:
+    """A URL without a password, and without what follows its path: there may be a signature."""
+    return re.split("[?#]", url.rpartition("@")[2])[0]

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import botocore.session
 from botocore.awsrequest import AWSRequest
-from botocore.exceptions import ConnectTimeoutError, EndpointConnectionError, HTTPClientError
+from botocore.exceptions import ConnectionError, HTTPClientError
 from botocore.httpsession import URLLib3Session
 from botocore.utils import get_environ_proxies
 
@@ -51,7 +51,7 @@ class EndpointWeb:
         try:
             answer = self._http.send(request.prepare())
             body: bytes = answer.content
-        except (EndpointConnectionError, ConnectTimeoutError) as error:
+        except ConnectionError as error:  # no host, no way there, a proxy or a certificate that is none
             raise Fault(Kind.UNREACHABLE, str(error)) from error
         except HTTPClientError as error:
             raise Fault(Kind.NETWORK, str(error)) from error
