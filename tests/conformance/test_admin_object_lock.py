@@ -100,7 +100,8 @@ def test_removing_a_default_where_nothing_locks_changes_nothing(plain: S3Bench) 
 
 
 @BOTH
-def test_a_bucket_that_locks_what_is_written_takes_all_that_a_database_does(bench: S3Bench) -> None:
+@pytest.mark.parametrize("owner", [None, "123456789012"], ids=["obstore", "boto3"])  # an owner is for boto3 alone
+def test_a_bucket_that_locks_what_is_written_takes_all_that_a_database_does(bench: S3Bench, owner: str | None) -> None:
     """moto refuses writes without a checksum there, in words close to AWS's; SeaweedFS takes them."""
     bench.client.put_object_lock_configuration(
         Bucket=bench.bucket,
@@ -109,7 +110,7 @@ def test_a_bucket_that_locks_what_is_written_takes_all_that_a_database_does(benc
             "Rule": {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 1}},
         },
     )
-    db = bench.open()
+    db = bench.open(expected_bucket_owner=owner)
     db.create(Record({"id": "r", "n": 1}, metadata={"team": "a"}))
     first = db.object_lock.status("r")
     assert first

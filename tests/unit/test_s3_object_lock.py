@@ -12,8 +12,9 @@ from dataknobs_data.s3.admin.lock_terms import check_default, end_of
 from dataknobs_data.s3.admin.object_lock import ObjectLock
 from dataknobs_data.s3.settings import s3_settings
 from dataknobs_data.s3.store import Fault, Kind
+from dataknobs_data.s3.stores.checksums import asks_for_checksum
 from dataknobs_data.s3.stores.connection import open_store
-from dataknobs_data.s3.stores.obs import ObstoreStore, asks_for_checksum
+from dataknobs_data.s3.stores.obs import ObstoreStore
 from tests.unit.s3_bucket import FakeBucket, denied, unset
 
 NOW = datetime(2026, 1, 1, 12, 0, 0, 500_000, tzinfo=UTC)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from botocore import xform_name
@@ -42,9 +42,12 @@ from dataknobs_data.s3.store import (
     PutOptions,
     VersionPage,
 )
+from dataknobs_data.s3.stores.checksums import Checksum, add_content_md5, asks_for_checksum
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
+T = TypeVar("T")
 
 
 class BotoStore:
@@ -58,6 +61,7 @@ class BotoStore:
         self.encryption = encryption
         self._client = client
         self._where: Any = {"Bucket": bucket, **({"ExpectedBucketOwner": owner} if owner else {})}
+        self._checksum = Checksum.NONE
 
     def close(self) -> None:
         self._client.close()
@@ -94,10 +98,13 @@ class BotoStore:
             )
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
-        with _faults():
-            return self._client.put_object(
-                **self._where, Key=key, Body=body, **self._headers(options), **_condition(condition)
-            )["ETag"]
+        def send() -> str:
+            with _faults():
+                return self._client.put_object(
+                    **self._where, Key=key, Body=body, **self._headers(options), **_condition(condition)
+                )["ETag"]
+
+        return self._with_checksum_if_asked(send)
 
     def delete(self, key: str, condition: Match | None) -> None:
         with _faults():
@@ -139,11 +146,14 @@ class BotoStore:
             return self._client.create_multipart_upload(**self._where, Key=key, **self._headers(options))["UploadId"]
 
     def upload_part(self, key: str, upload_id: str, number: int, body: memoryview) -> str:
-        part: Any = io.BufferedReader(_View(body))
-        with _faults():
-            return self._client.upload_part(
-                **self._where, Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentLength=len(body)
-            )["ETag"]
+        def send() -> str:
+            part: Any = io.BufferedReader(_View(body))
+            with _faults():
+                return self._client.upload_part(
+                    **self._where, Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentLength=len(body)
+                )["ETag"]
+
+        return self._with_checksum_if_asked(send)
 
     def complete_upload(self, key: str, upload_id: str, etags: Sequence[str], condition: Condition) -> str:
         parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
@@ -155,6 +165,25 @@ class BotoStore:
     def abort_upload(self, key: str, upload_id: str) -> None:
         with _faults():
             self._client.abort_multipart_upload(**self._where, Key=key, UploadId=upload_id)
+
+    # ------------------------------------------------------------------ checksums
+    def _with_checksum_if_asked(self, send: Callable[[], T]) -> T:
+        """Sends again, with a checksum from now on, what the store refused for having none."""
+        while True:
+            sent = self._checksum
+            try:
+                return send()
+            except Fault as fault:
+                if sent is Checksum.MD5 or not asks_for_checksum(fault):
+                    raise
+            self._send_checksums(Checksum(sent + 1))
+
+    def _send_checksums(self, wanted: Checksum) -> None:
+        """boto3 sends the oldest of them at once: every store knows it."""
+        for operation in ("PutObject", "UploadPart"):
+            event = f"before-sign.s3.{operation}"
+            self._client.meta.events.register(event, add_content_md5, unique_id=f"{event} content-md5")
+        self._checksum = max(self._checksum, wanted)
 
     # ------------------------------------------------------------------ the bucket
     def head_bucket(self) -> None:

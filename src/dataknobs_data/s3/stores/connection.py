@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import functools
-import hashlib
 import logging
 import os
 import sys
@@ -14,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import botocore.session
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,6 +28,7 @@ from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import ObjectStore
 from dataknobs_data.s3.stores.boto import BotoStore
+from dataknobs_data.s3.stores.checksums import add_content_md5
 from dataknobs_data.s3.stores.parsing import ListingParserFactory
 
 if TYPE_CHECKING:
@@ -122,7 +120,8 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
     )
     client = session.client("s3", endpoint_url=client.meta.endpoint_url, region_name=region, config=compatible)
     _presign_as_s3_wants_it(client)
-    client.meta.events.register("before-sign.s3.DeleteObjects", _add_content_md5)
+    # DeleteObjects needs a checksum of its body, and stores that go back to MinIO's older code know only this one.
+    client.meta.events.register("before-sign.s3.DeleteObjects", add_content_md5)
     client.meta.events.register("before-endpoint-resolution.s3", _follow_no_redirect)
     return client
 
@@ -149,13 +148,6 @@ def _follow_no_redirect(context: dict[str, Any], **_: Any) -> None:
     goes on until Python's stack is full.
     """
     context.get("s3_redirect", {})["redirected"] = True
-
-
-def _add_content_md5(request: AWSRequest, **_: Any) -> None:
-    """DeleteObjects needs a checksum of its body, and stores that go back to MinIO's older code know only this one."""
-    body: Any = request.body  # the stubs say str; it is bytes by now
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
-    request.headers["Content-MD5"] = base64.b64encode(digest).decode()
 
 
 def attempt_seconds(settings: S3Settings) -> float:
