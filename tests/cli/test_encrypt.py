@@ -49,6 +49,7 @@ def test_the_default_is_shown_changed_and_removed(cli: Cli, url: str) -> None:
     [
         (("--with", "SSE-KSM"), "is none of SSE-S3, SSE-KMS, DSSE-KMS"),
         (("--with", "SSE-S3", "--remove"), "--with and --remove exclude each other"),
+        (("--with", ""), "say what to encrypt with"),
         (("--dry-run",), "say what to change: --with or --remove"),
         (("--no-bucket-key",), "say what to change"),
         (("--no-bucket-key", "--remove"), "say what to change"),

@@ -54,6 +54,7 @@ def test_records_are_retained_held_released_and_shown(cli: Cli, locking: str) ->
     assert retained.code == 0
     assert re.fullmatch(r"a \w+: GOVERNANCE until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ\n", retained.out)
     held = json.loads(cli("lock", locking, "-", "--hold", "--json", stdin="a\nb\n").out)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00", held[0]["until"])
     assert [(one["id"], one["mode"], one["hold"]) for one in held] == [("a", "GOVERNANCE", True), ("b", None, True)]
     assert cli("lock", locking, "a").out == retained.out.strip() + ", legal hold\n"
     assert cli("lock", locking, "b", "--release").out == f"b {held[1]['version_id']}: not locked\n"

@@ -72,6 +72,7 @@ def test_public_access_is_blocked_where_that_is_known(
     assert "knows no public access block" in ended.err
     for name, value in moto_server.environment().items():
         monkeypatch.setenv(name, value)
+    moto_server.create_bucket(url.split("/")[2])
     dry = cli("policy", url, "--block-public-access", "--dry-run")
     assert '+  "BlockPublicAcls": true' in dry.out
     assert cli("policy", url, "--block-public-access").err == "changed\n"

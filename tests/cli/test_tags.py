@@ -79,10 +79,12 @@ def test_brackets_in_metadata_are_shown_as_they_are(cli: Cli, url: str, team: st
     [
         (("x", "--set", "a=b"), "a record's tags follow its metadata"),
         (("x", "--by", "team"), "a record's tags follow its metadata"),
+        (("--by", "", "--unset", "a"), "--by only looks"),
         (("--by", "team", "--unset", "a"), "--by only looks"),
         (("--dry-run",), "say what to change: --set or --unset"),
         (("--set", "a"), "--set 'a': write it as KEY=VALUE"),
         (("--set", "aws:a=b"), "must not be empty or start with 'aws:'"),
+        (("--set", "a=b", "--set", "a=c"), "--set names a twice"),
         (("--set", "a=b", "--unset", "a"), "to be set and to be removed"),
     ],
 )

@@ -64,7 +64,7 @@ def restore(
     which = _which(ids, where)
     if timeout is not None and not wait:
         raise ConfigurationError("--timeout goes with --wait")
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run) as db:
         if status:
             return _show_status(db.restore_status(which), json)
         planned = db.restore(which, days=days, tier=tier, dry_run=True)

@@ -35,12 +35,12 @@ def encrypt(
     debug: Debug = False,
 ) -> int:
     """Show or change how the bucket encrypts what comes without a wish."""
-    if remove and with_:
+    if remove and with_ is not None:
         raise ConfigurationError("--with and --remove exclude each other")
-    if not with_ and (no_bucket_key or (dry_run and not remove)):
+    if with_ is None and (no_bucket_key or (dry_run and not remove)):
         raise ConfigurationError("say what to change: --with or --remove")
-    with open_s3(database, config) as db:
-        if with_:
+    with open_s3(database, config, dry_run=dry_run) as db:
+        if with_ is not None:
             return show_plan(db.encryption.set(with_, bucket_key=not no_bucket_key, dry_run=dry_run), json)
         if remove:
             return show_plan(db.encryption.remove(dry_run=dry_run), json)

@@ -114,7 +114,7 @@ def lifecycle(
         bool(wanted), file, remove, name, any((id_prefix, larger_than is not None, tags, allow_deleting_records)), tags
     )
     document = _loaded(file) if file else None
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run) as db:
         if remove:
             return show_plan(db.lifecycle.remove(name, dry_run=dry_run), json)
         change = {**where, "allow_deleting_records": allow_deleting_records, "dry_run": dry_run}

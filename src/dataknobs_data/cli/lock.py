@@ -61,7 +61,7 @@ def lock(
     others = {"--mode": mode, "--irrevocable": irrevocable, "--bypass": bypass, "--default-days": default_days}
     _check(bool(ids), [option for option, wish in wishes.items() if wish], others, dry_run)
     wanted = expand_ids(ids or ())
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run) as db:
         locks = db.object_lock
         if enable:
             chosen = (mode or "GOVERNANCE") if default_days is not None else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as json_text
 import sys
 from dataclasses import asdict
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -37,6 +38,10 @@ def show_plan(plan: Plan, json: bool) -> int:
     return Exit.OK
 
 
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout; times as ISO 8601."""
-    print(json_text.dumps(value, indent=2, default=str, ensure_ascii=True))
+    print(json_text.dumps(value, indent=2, default=_text, ensure_ascii=True))

@@ -66,7 +66,7 @@ def policy(
     wishes = {"--grant": grant is not None, "--identity": identity, "--require-tls": require_tls, "--remove": remove}
     wishes |= {"--require-encryption": require_encryption, "--block-public-access": block_public_access}
     _check([option for option, wish in wishes.items() if wish], access, versions, name, source, dry_run)
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run or identity) as db:
         if grant is not None:
             plan = db.policy.grant(
                 grant, access or "read", name=name, versions=versions, source=source, dry_run=dry_run

@@ -71,7 +71,7 @@ def replicate(
     }
     given |= {"--keep-deleted": keep_deleted, "--time-control": time_control, "--enable-versioning": enable_versioning}
     _check(to, role, remove, documents, [option for option, value in given.items() if value], dry_run or bool(name))
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run or documents) as db:
         if remove:
             return show_plan(db.replication.remove(name, dry_run=dry_run), json)
         if to and documents:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -49,24 +51,32 @@ def tags(
 ) -> int:
     """Show a record's object tags, or show or change the bucket's cost allocation tags."""
     changes = bool(set_ or unset)
-    if id is not None and (changes or by):
+    if id is not None and (changes or by is not None):
         raise ConfigurationError(
             "a record's tags follow its metadata; --set, --unset and --by are for the bucket, without ID"
         )
-    if by and changes:
+    if by is not None and changes:
         raise ConfigurationError("--by only looks: it goes without --set and --unset")
     if dry_run and not changes:
         raise ConfigurationError("say what to change: --set or --unset")
-    pairs = dict(map(_pair, set_ or ()))
-    with open_s3(database, config) as db:
+    pairs = _pairs(set_ or ())
+    with open_s3(database, config, dry_run=dry_run) as db:
         if id is not None:
             return _show_record(db, id, json)
         if changes:
             return show_plan(db.cost_tags.change(pairs, tuple(unset or ()), dry_run=dry_run), json)
-        if by:
+        if by is not None:
             return _show_shares(by, db.cost_tags.split(by), json)
         _show_tags(db.cost_tags.get(), json)
     return Exit.OK
+
+
+def _pairs(given: Sequence[str]) -> dict[str, str]:
+    pairs = list(map(_pair, given))
+    twice = next((key for key, count in Counter(key for key, _ in pairs).items() if count > 1), None)
+    if twice is not None:
+        raise ConfigurationError(f"--set names {twice} twice")
+    return dict(pairs)
 
 
 def _pair(text: str) -> tuple[str, str]:

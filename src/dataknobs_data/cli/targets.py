@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
@@ -19,28 +19,35 @@ if TYPE_CHECKING:
 CONFIG_VARIABLE, CONFIG_FILE = "DATAKNOBS_CONFIG", "dataknobs.yaml"
 
 
-def open_target(target: str, config: Path | None) -> SyncDatabase:
-    """The database behind a URL (it has a colon), or behind a name in the config file. Raises ConfigurationError."""
-    return open_url(target) if ":" in target else _named(target, config)
+def open_target(target: str, config: Path | None, **over: Any) -> SyncDatabase:
+    """The database behind a URL (it has a colon), or behind a name in the config file; `over` goes over its settings.
+    Raises ConfigurationError.
+    """
+    return open_url(target, **over) if ":" in target else _named(target, config, **over)
 
 
-def open_s3(target: str, config: Path | None) -> S3Database:
-    """As `open_target`, for what only S3 has. Raises ConfigurationError where it is another database."""
+def open_s3(target: str, config: Path | None, *, dry_run: bool = False) -> S3Database:
+    """As `open_target`, for what only S3 has. Raises ConfigurationError where it is another database.
+
+    A dry run makes no bucket either, which opening a database does on most stores.
+    """
     database = open_target(target, config)
     kind: type[S3Database] = load_backend("s3")
+    if isinstance(database, kind) and dry_run:
+        database = open_target(target, config, create_bucket=False)
     if isinstance(database, kind):
         return database
     raise ConfigurationError(f"this command is for databases in S3 (s3://bucket/prefix); {target!r} is none")
 
 
-def _named(name: str, config: Path | None) -> SyncDatabase:
+def _named(name: str, config: Path | None, **over: Any) -> SyncDatabase:
     path = config or Path(os.environ.get(CONFIG_VARIABLE) or CONFIG_FILE)
     if path == Path(CONFIG_FILE) and not path.exists():
         raise ConfigurationError(
             f"there is no {CONFIG_FILE} here to look up the database {name!r} in; give a URL such as s3://bucket/prefix, "
             f"or a config file with --config or {CONFIG_VARIABLE}"
         )
-    return DatabaseFactory.from_yaml(path).create_named(name)
+    return DatabaseFactory.from_yaml(path).create_named(name, **over)
 
 
 def expand_ids(ids: Sequence[str]) -> list[str]:

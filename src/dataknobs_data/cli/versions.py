@@ -89,7 +89,7 @@ def revert(
     debug: Debug = False,
 ) -> int:
     """Make an older version of a record the present one, by writing it again."""
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run) as db:
         if dry_run:
             return _show_revert(db, id, version, json)
         record = db.revert(id, version, expected_version=expected_version)
@@ -128,7 +128,7 @@ def undelete(
 ) -> int:
     """Bring deleted records back, as their newest versions have them."""
     code = Exit.OK
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run) as db:
         for id in expand_ids(ids):
             try:
                 back = db.undelete(id, dry_run=dry_run)
@@ -157,7 +157,7 @@ def versioning(
     """Show whether the bucket keeps versions, or change that."""
     if enable and suspend:
         raise ConfigurationError("--enable and --suspend exclude each other")
-    with open_s3(database, config) as db:
+    with open_s3(database, config, dry_run=dry_run) as db:
         if enable:
             return show_plan(db.enable_versioning(dry_run=dry_run), json)
         if suspend:
