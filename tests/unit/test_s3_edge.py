@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.cache import KNOWN_BITS, Held, ListingCache, WriteClock
+from dataknobs_data.s3.cache import KNOWN_BITS, Held, ListingCache, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.edge import REST_SECONDS, Answer, Edge, NoCopy, copy_of
+from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.objects import Objects
 from dataknobs_data.s3.settings import s3_settings
-from dataknobs_data.s3.store import Fault, Kind
-from tests.unit.s3_fakes import FakeWorld, caller
+from dataknobs_data.s3.store import Fault, Kind, Listed, PutOptions
+from tests.unit.s3_fakes import DictStore, FakeWorld, caller
 
 BODY = b'{"id": "a", "data": {}}'
 HEADERS = {"etag": '"1"', "content-length": str(len(BODY)), "last-modified": "Thu, 01 Jan 2026 00:00:00 GMT"}
@@ -171,6 +174,23 @@ def test_a_turn_that_does_not_come_is_no_failure() -> None:
     assert bench.web.asked == []
 
 
+def test_it_may_be_given_up_while_somebody_is_reading_there() -> None:
+    """As after the first write to a store whose ETags prove nothing, in another thread."""
+    store, world = DictStore(), FakeWorld()
+    keys, sender, web = Keys("r/"), caller(store, world), FakeWeb()
+    objects = Objects(sender, keys, RecordCache(0), Edge(web, sender, WriteClock(), world.runtime))
+    etag = store.put(keys.record("a"), BODY, PutOptions(), None)
+
+    def given_up(key: str, *, unless_etag: str | None = None) -> Answer:
+        objects.edge = None
+        return answer(403)
+
+    web.get = given_up  # type: ignore[method-assign]
+    assert objects.read("a")
+    assert objects.read("a"), "and nobody asks it again"
+    assert objects.fetch_listed("a", Listed(keys.record("a"), etag, len(BODY)))
+
+
 def test_people_are_told_once_when_the_store_has_what_the_edge_has_not(
     bench: Bench, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -199,6 +219,22 @@ def test_of_many_keys_none_is_forgotten_and_few_are_mistaken() -> None:
     assert all(map(clock.knows, written))
     mistaken = sum(clock.knows(f"other/{n}.json") for n in range(50_000)) / 50_000
     assert mistaken < 3 * len(written) / KNOWN_BITS
+
+
+def test_who_writes_a_little_to_many_buckets_pays_for_little() -> None:
+    def fill() -> list[WriteClock]:
+        clocks = [WriteClock() for _ in range(100)]
+        for clock in clocks:
+            clock.tick("a", "b")
+        return clocks
+
+    tracemalloc.start()
+    try:
+        clocks = fill()
+        assert tracemalloc.get_traced_memory()[0] / len(clocks) < 8192
+    finally:
+        tracemalloc.stop()
+    assert all(clock.knows("b") for clock in clocks)
 
 
 def test_a_listing_cache_hands_the_keys_on() -> None:

@@ -147,6 +147,11 @@ def test_large_records_pay_and_it_is_said_when() -> None:
     assert found.requests == {"ListObjectsV2": 1, "HeadObject": 0, "LifecycleTransition": 1000, "CopyObject": 0}
 
 
+def test_empty_objects_cost_nothing_anywhere() -> None:
+    found = keeping("STANDARD", ("STANDARD", 2, 0))
+    assert (found.dollars_per_month_then, list(found.notes)) == (0, [])
+
+
 def test_what_is_there_already_is_not_moved() -> None:
     found = keeping("GLACIER", ("GLACIER", 3, GB))
     assert (found.moved, found.dollars, found.months_until_it_pays) == (0, 0, 0)

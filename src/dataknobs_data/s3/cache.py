@@ -64,7 +64,10 @@ def _cost(key: str, held: Held) -> int:
 
 
 KNOWN_BITS = 8 * 1024 * 1024
-"""Of a WriteClock: 1 MiB, of which the system gives it the pages that it touches."""
+"""Of a WriteClock: 1 MiB when they are all there, which come in pages, each when it is first touched: a process may write a
+little to many buckets."""
+
+PAGE_BYTES = 1024
 
 
 class WriteClock:
@@ -79,7 +82,7 @@ class WriteClock:
 
     def __init__(self) -> None:
         self.writes = 0
-        self._known = bytearray()
+        self._known: dict[int, bytearray] = {}
 
     @classmethod
     def of(cls, endpoint: str, bucket: str) -> WriteClock:
@@ -96,15 +99,22 @@ class WriteClock:
     def mark(self, *keys: str) -> None:
         """From now on this process must not see these keys older than they are now."""
         with self._lock:
-            self._known = self._known or bytearray(KNOWN_BITS // 8)
             for key in keys:
-                place, bit = divmod(hash(key) % KNOWN_BITS, 8)
-                self._known[place] |= 1 << bit
+                page, place, bit = _bit_of(key)
+                if page not in self._known:
+                    self._known[page] = bytearray(PAGE_BYTES)
+                self._known[page][place] |= bit
 
     def knows(self, key: str) -> bool:
         """Whether this process has marked or written `key`, or may have."""
-        place, bit = divmod(hash(key) % KNOWN_BITS, 8)
-        return bool(self._known) and bool(self._known[place] >> bit & 1)
+        page, place, bit = _bit_of(key)
+        return page in self._known and bool(self._known[page][place] & bit)
+
+
+def _bit_of(key: str) -> tuple[int, int, int]:
+    """Which page, which byte of it, and the bit in that."""
+    byte, bit = divmod(hash(key) % KNOWN_BITS, 8)
+    return *divmod(byte, PAGE_BYTES), 1 << bit
 
 
 class ListingCache:

@@ -36,16 +36,17 @@ class Objects:
 
     def read(self, id: str) -> Stored | None:
         """The record for somebody who reads it: from the edge, where there is one that has it, else from the store."""
-        if self.edge is None:
+        edge = self.edge  # a first write in another thread may give it up meanwhile
+        if edge is None:
             return self.fetch(id)
         deadline = self._caller.deadline()
         held = self.cache.get(self._keys.record(id))
-        copy = self._at_edge(self.edge, id, deadline, held=held)
+        copy = self._at_edge(edge, id, deadline, held=held)
         if isinstance(copy, Stored):
             return copy
         found = self.fetch(id, deadline)
         if found:
-            self.edge.missed(copy)
+            edge.missed(copy)
         return found
 
     def fetch(self, id: str, deadline: Deadline | None = None) -> Stored | None:
@@ -97,8 +98,9 @@ class Objects:
         if held and held.etag == listed.etag:
             return self._stored(id, held, certain=False).document
         deadline = self._caller.deadline()
-        if self.edge:
-            copy = self._at_edge(self.edge, id, deadline, listed=listed.etag)
+        edge = self.edge
+        if edge:
+            copy = self._at_edge(edge, id, deadline, listed=listed.etag)
             if isinstance(copy, Stored):
                 return copy.document
         found = self.fetch(id, deadline)

@@ -102,7 +102,7 @@ class Keeping:
 
     def _notes(self) -> Iterable[str]:
         packed = self._prices.month(self._then.name, self._all.bytes)
-        if self._all.objects > 1 and self._per_month_then >= 2 * packed:
+        if self._all.objects > 1 and self._per_month_then >= 2 * packed > 0:
             yield (
                 f"in one object the same bytes would cost {money(packed)} a month there; as {self._all.objects:,} they cost "
                 f"{self._per_month_then / packed:,.0f} times as much"
