@@ -87,7 +87,7 @@ def test_what_is_missing_is_named_and_the_rest_is_done(cli: Cli, locking: str) -
         (("a", "--retain", "0"), "until, in days, must be a whole number from 1"),
         (("--enable", "--default-days", "0"), "days must be a whole number from 1"),
         (("a", "--retain", "3", "--mode", "COMPLAINCE"), "did you mean 'COMPLIANCE'?"),
-        (("a", "--retain", "3", "--mode", "COMPLIANCE"), "irrevocable=True"),
+        (("a", "--retain", "3", "--mode", "COMPLIANCE"), "irrevocable=True (--irrevocable)"),
     ],
 )
 def test_wrong_usage(cli: Cli, url: str, arguments: tuple[str, ...], message: str) -> None:

@@ -166,6 +166,11 @@ def test_the_partition_is_that_of_the_region(
     assert (scope.partition, scope.region, scope.bucket_arn) == (partition, found, f"arn:{partition}:s3:::source")
 
 
+def test_a_key_is_used_through_s3_only_where_the_region_is_not_known_too() -> None:
+    key = statements(policy(encryption=ARN, endpoint="https://s3.amazonaws.com")[0].identity())["Key"]
+    assert key["Condition"] == {"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}
+
+
 def test_a_key_in_china_is_used_through_s3_there() -> None:
     helper = policy(encryption=KEY, endpoint="https://s3.cn-north-1.amazonaws.com.cn")[0]
     key = statements(helper.identity())["Key"]
@@ -340,7 +345,10 @@ def test_others_are_written_back_as_they_were() -> None:
 def test_a_single_statement_may_stand_without_a_list() -> None:
     helper, bucket = policy({"Version": VERSION, "Statement": THEIRS})
     assert helper.remove().changes is False
+    assert helper.remove().notes == ("the policy holds no statement of this database",)
+    assert helper.remove("laoder").notes == ("the policy holds no statement of this database called 'laoder'",)
     helper.grant(ACCOUNT)
+    assert helper.grant(ACCOUNT).notes == ()
     assert json.loads(bucket.document)["Statement"][0] == THEIRS  # type: ignore[attr-defined]
 
 

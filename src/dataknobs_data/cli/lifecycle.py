@@ -62,7 +62,10 @@ From = Annotated[
     ),
 ]
 Remove = Annotated[bool, typer.Option("--remove", help="Remove this database's rules, with --name those of one name.")]
-Name = Annotated[str | None, typer.Option(metavar="NAME", help="What the rules are called (default: archive).")]
+Name = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="What the rules are called (default: archive). Those of that name are replaced."),
+]
 LargerThan = Annotated[
     int | None,
     typer.Option(

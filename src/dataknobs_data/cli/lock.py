@@ -127,4 +127,6 @@ def _print(found: list[Lock], json: bool) -> None:
     for one in found:
         retained = f"{one.mode} until {one.until:%Y-%m-%d %H:%M:%S}Z" if one.until else ""
         states = [retained, "legal hold" if one.hold else ""]
-        print(f"{output.escaped(one.id)} {one.version_id}: {', '.join(filter(None, states)) or 'not locked'}")
+        print(
+            f"{output.escaped(one.id)} {output.escaped(one.version_id)}: {', '.join(filter(None, states)) or 'not locked'}"
+        )

@@ -81,6 +81,6 @@ def check_longer(
     if weaker and not bypass:
         raise DatabaseOperationError(
             f"record {id!r} is locked until {until.isoformat()}, longer than {new_until.isoformat()}; to shorten that, say "
-            "bypass=True (it takes s3:BypassGovernanceRetention)",
+            "bypass=True (--bypass; it takes s3:BypassGovernanceRetention)",
             id=id,
         )

@@ -107,7 +107,7 @@ class ObjectLock(Configuration):
         if self._control.send("GetBucketVersioning", "looking whether versions are kept").get("Status") != "Enabled":
             raise ConfigurationError(
                 f"object lock is for buckets that keep versions, and {self._control.place} does not: call "
-                "enable_versioning() first",
+                "enable_versioning() first (versioning --enable)",
                 key="versioning",
             )
 
@@ -189,8 +189,8 @@ class ObjectLock(Configuration):
             raise RecordNotFoundError(f"{doing}: there is no such record", id=id)
         if not found.version_id:
             raise DatabaseOperationError(
-                f"{doing}: {self._control.place} keeps no versions, so nothing can be locked; object_lock.enable() changes "
-                "that for what is written from then on",
+                f"{doing}: {self._control.place} keeps no versions, so nothing can be locked; enable_versioning() and then "
+                "object_lock.enable() change that for what is written from then on",
                 id=id,
             )
         return found
@@ -236,7 +236,7 @@ def _check_irrevocable(mode: str | None, said: bool) -> None:
     if mode == COMPLIANCE and not said:
         raise ConfigurationError(
             "COMPLIANCE cannot be undone or shortened by anybody, not even by the account's root, nor ended but by closing the "
-            "account; if that is meant, say irrevocable=True",
+            "account; if that is meant, say irrevocable=True (--irrevocable)",
             key="irrevocable",
         )
 

@@ -102,11 +102,16 @@ class History:
         pairs = zip(listed, heads, strict=True)
         return [_version(id, line, head) for line, head in pairs if line.is_delete_marker or head]
 
-    def newest(self, id: str) -> ListedVersion | None:
-        """The newest version of a record that is no deletion; if it is not the latest, the record is deleted now."""
+    def newest(self, id: str) -> tuple[ListedVersion | None, list[ListedVersion]]:
+        """The newest version of a record that is no deletion, and the deletions since: where there are any, it is deleted."""
         doing, needs = f"looking for versions of record {id!r}", PERMISSIONS["ListObjectVersions"]
+        deletions: list[ListedVersion] = []
         with translated(doing, self._control.place, needs=needs, id=id):
-            return next((line for line in self._listed(id) if not line.is_delete_marker), None)
+            for line in self._listed(id):
+                if not line.is_delete_marker:
+                    return line, deletions
+                deletions.append(line)
+        return None, deletions
 
     def _listed(self, id: str) -> Iterator[ListedVersion]:
         key = self._control.keys.record(check_id(id))

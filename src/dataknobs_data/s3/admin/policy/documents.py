@@ -151,9 +151,9 @@ def _key_statements(scope: Scope, encryption: Encryption | None, access: str) ->
     if encryption is None or encryption.kms_key is None:
         return []
     resource, condition = _key_resource(scope, encryption.kms_key)
-    if scope.region:
-        suffix = "amazonaws.com.cn" if scope.partition == "aws-cn" else "amazonaws.com"
-        condition = {"StringEquals": {"kms:ViaService": f"s3.{scope.region}.{suffix}"}, **condition}
+    suffix = "amazonaws.com.cn" if scope.partition == "aws-cn" else "amazonaws.com"
+    operator = "StringEquals" if scope.region else "StringLike"  # boto3's address of us-east-1 does not name it
+    condition = {operator: {"kms:ViaService": f"s3.{scope.region or '*'}.{suffix}"}, **condition}
     actions = ["kms:Decrypt"] if access == READ else ["kms:Decrypt", "kms:GenerateDataKey"]
     return [_allow("Key", actions, resource, condition)]
 
@@ -256,7 +256,8 @@ def principal_of(text: str, scope: Scope, *, allow_public: bool = False) -> Any:
         if allow_public:
             return "*"
         raise ConfigurationError(
-            'principal "*" is everybody on the Internet; if that is meant, say allow_public=True', key="principal"
+            'principal "*" is everybody on the Internet; if that is meant, say allow_public=True (in Python)',
+            key="principal",
         )
     if _ACCOUNT.fullmatch(text):
         return {"AWS": f"arn:{scope.partition}:iam::{text}:root"}

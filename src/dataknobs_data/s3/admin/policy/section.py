@@ -45,7 +45,7 @@ class BucketPolicy(Configuration):
 
     # ------------------------------------------------------------------ documents
     def identity(self, access: str = "write", *, versions: bool = False, restore: bool = False) -> dict[str, Any]:
-        """The IAM policy for an identity that uses this database, and nothing else. Sends nothing.
+        """The IAM policy for an identity that uses this database, and nothing else. Changes nothing.
 
         access    "read"; "write": also create, update and delete; "admin": also all that the helpers of this package do with
                   the bucket (but not iam:PassRole, which replication takes for its role, and not
@@ -68,7 +68,7 @@ class BucketPolicy(Configuration):
         source: str | None = None,
         allow_public: bool = False,
     ) -> dict[str, Any]:
-        """A bucket policy with what `grant` would put into the bucket's, for other tools. Sends nothing."""
+        """A bucket policy with what `grant` would put into the bucket's, for other tools. Changes nothing."""
         made = self._grant(principal, access, None, versions, source, allow_public)
         return {"Version": merging.VERSION, "Statement": made}
 
@@ -129,7 +129,9 @@ class BucketPolicy(Configuration):
         """Takes away what was granted under this name (or to this principal), "require_tls" or "require_encryption"; without a
         name, all statements of this database. The last statement takes the policy with it.
         """
-        return self._put(documents.sid_start(self._scope, name), [], [], dry_run)
+        called = "" if name is None else f" called {name!r}"
+        nothing = f"the policy holds no statement of this database{called}"
+        return self._put(documents.sid_start(self._scope, name), [], [], dry_run, unchanged=[nothing])
 
     def _grant(
         self, principal: str, access: str, name: str | None, versions: bool, source: str | None, allow_public: bool
@@ -163,7 +165,14 @@ class BucketPolicy(Configuration):
             )
 
     # ------------------------------------------------------------------ the configuration
-    def _put(self, start: str, ours: Sequence[merging.Statement], notes: Sequence[str], dry_run: bool) -> Plan:
+    def _put(
+        self,
+        start: str,
+        ours: Sequence[merging.Statement],
+        notes: Sequence[str],
+        dry_run: bool,
+        unchanged: Sequence[str] = (),
+    ) -> Plan:
         self._check_bucket()
 
         def decide(before: Any) -> tuple[Any, Sequence[str]]:
@@ -171,7 +180,7 @@ class BucketPolicy(Configuration):
             if elsewhere is not None:
                 return before, [f"statement {elsewhere!r}, which is not ours, says so already"]
             after = merging.merged(before, start, ours)
-            return after, notes if after != before else []
+            return after, notes if after != before else unchanged
 
         return self._change(decide, dry_run=dry_run)
 

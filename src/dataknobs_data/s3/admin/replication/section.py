@@ -124,7 +124,7 @@ class Replication(Configuration):
     def role_documents(
         self, to_bucket: str, *, account: str | None = None, kms_key: str | None = None, role: str | None = None
     ) -> RoleDocuments:
-        """What the IAM role must be: who may use it, what it may do, and the commands that make it. Sends nothing.
+        """What the IAM role must be: who may use it, what it may do, and the commands that make it. Changes nothing.
 
         account   as for `add`: then also the policy that the other bucket needs, for which `role` must be named
         kms_key   as for `add`
@@ -149,7 +149,7 @@ class Replication(Configuration):
         if not enabled and not enable:
             raise ConfigurationError(
                 f"replication needs a bucket that keeps versions, and {self._control.place} keeps none: "
-                "enable_versioning() first, or add(…, enable_versioning=True)"
+                "enable_versioning() first, or add(…, enable_versioning=True) (--enable-versioning)"
             )
         return enabled
 
