@@ -154,11 +154,12 @@ def test_the_null_version_that_changed_since_it_was_listed_is_left_out() -> None
 def test_newest_stops_where_it_knows() -> None:
     marker = replace(LINE, version_id="3", is_delete_marker=True, is_latest=True)
     store = VersionStore(VersionPage([marker, replace(LINE, version_id="2")], ("p/x.json", "2")))
-    newest = history_in(store).newest("x")
+    newest, deletions = history_in(store).newest("x")
     assert newest is not None
     assert (newest.version_id, newest.is_latest) == ("2", False)
+    assert deletions == [marker]
     assert len(store.asked) == 1
-    assert history_in(VersionStore(VersionPage([marker], None))).newest("x") is None
+    assert history_in(VersionStore(VersionPage([marker], None))).newest("x") == (None, [marker])
 
 
 def test_a_listing_that_fails_is_no_empty_history() -> None:

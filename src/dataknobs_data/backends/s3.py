@@ -139,7 +139,8 @@ class S3Database(SyncDatabase):
     def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """Brings a deleted record back as it was; False where it is not deleted. `dry_run` only tells which of the two.
 
-        Raises RecordNotFoundError where there is no version of it to bring back.
+        Raises RecordNotFoundError where there is no version of it to bring back, or where it was deleted while versioning was
+        suspended: what is left of it may be older than what was deleted.
         """
         return Recovery(self._s3()).undelete(check_id(id), dry_run=dry_run)
 

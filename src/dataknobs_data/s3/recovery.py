@@ -30,7 +30,7 @@ class Recovery:
 
     def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """See S3Database.undelete."""
-        newest = History(self._engine.control).newest(id)
+        newest, deletions = History(self._engine.control).newest(id)
         if newest is None:
             raise RecordNotFoundError(
                 f"record {id!r} cannot be brought back: the bucket has no version of it; "
@@ -39,6 +39,14 @@ class Recovery:
             )
         if newest.is_latest:
             return False
+        if any(deletion.version_id == "null" for deletion in deletions):
+            raise RecordNotFoundError(
+                f"record {id!r} cannot be brought back as it was: it was deleted while versioning was suspended, and what was "
+                "written meanwhile may have gone with it; history(id) lists what there is, and "
+                f"revert(id, {newest.version_id!r}) brings the newest of that back",
+                id=id,
+                version_id=newest.version_id,
+            )
         if dry_run:
             return True
         found = self._engine.get_at_version(id, newest.version_id)

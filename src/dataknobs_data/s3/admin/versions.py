@@ -118,7 +118,8 @@ class History:
         after: tuple[str, str] | None = None
         while True:
             page = self._control.caller.send("ListObjectVersions", _page_of(key, after))
-            yield from (line for line in page.items if line.key == key)
+            lines = [line for line in page.items if line.key == key]
+            yield from sorted(lines, key=_is_latest, reverse=True)  # SeaweedFS 4.48 lists the version "null" last
             after = page.after
             if after is None or after[0] > key:
                 return
@@ -140,6 +141,10 @@ class History:
 
 def _page_of(key: str, after: tuple[str, str] | None) -> Any:
     return lambda store: store.list_versions(key, after=after)
+
+
+def _is_latest(line: ListedVersion) -> bool:
+    return line.is_latest
 
 
 def _when(line: ListedVersion) -> tuple[bool, datetime]:
