@@ -419,6 +419,19 @@ def test_the_same_name_replaces_and_another_adds() -> None:
     assert [rule["ID"].rpartition(":")[2] for rule in store.rules] == ["logs", "odd", "b.noncurrent"]
 
 
+def test_what_a_name_did_so_far_and_does_no_more_is_said() -> None:
+    store = BucketStore(versioning="Enabled")
+    mine = lifecycle(store)
+    mine.add(transition={"GLACIER": 90})
+    assert not noted(mine.add(transition={"GLACIER": 60}), "ends"), "the diff shows what changes"
+    plan = mine.preview(noncurrent_days=30)
+    ends = [note for note in plan.notes if "so far ends" in note]
+    assert len(ends) == 1
+    assert ends[0].startswith("what 'archive' did so far ends,")
+    assert ends[0].endswith(": GLACIER after 60 days; below 'records/', over 131,072 bytes")
+    assert not noted(mine.preview("old-versions", noncurrent_days=30), "ends")
+
+
 def test_uploads_that_somebody_else_throws_away_are_theirs() -> None:
     theirs = {
         "ID": "mpu",

@@ -32,6 +32,7 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
     replaced,
     same,
     tidy,
+    words,
 )
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.admin.versions import Versioning
@@ -177,7 +178,8 @@ class Lifecycle(Configuration):
                     f"that makes {len(after):,} lifecycle rules; a bucket has at most {RULES_MAX:,}"
                 )
             added = [f"unfinished uploads are thrown away after {UPLOADS_DAYS} days"] if uploads else []
-            return tidy({**(before or {}), "Rules": after}), [*notes, *added, *self._dangers(others, before)]
+            ended = self._ended(before, bases, {rule["ID"] for rule in wanted})
+            return tidy({**(before or {}), "Rules": after}), [*notes, *added, *ended, *self._dangers(others, before)]
 
         return self._change(decide, dry_run=dry_run)
 
@@ -192,6 +194,15 @@ class Lifecycle(Configuration):
             return notes  # which say that it cannot be read
         dangers = [said for said in kept if self._control.keys.format in said]
         return [*notes, *(f"beware, as the store kept it, {said}" for said in dangers)]
+
+    def _ended(self, before: Any, bases: set[str], wanted: set[str]) -> list[str]:
+        """What rules did that go because another is called so now."""
+        owned = [(self._names.name(rule), rule) for rule in _rules(before)]
+        return [
+            f"what {name!r} did so far ends, for rules of one name are replaced; under another name it stays: {words(rule)}"
+            for name, rule in owned
+            if name in bases and rule["ID"] not in wanted
+        ]
 
     def _dangers(self, others: Sequence[Rule], before: Any) -> list[str]:
         foreign = [rule for rule in others if self._names.name(rule) is None]
