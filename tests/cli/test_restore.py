@@ -83,8 +83,16 @@ def test_yes_restores_and_the_record_can_be_read(cli: Cli, url: str) -> None:
 @pytest.mark.parametrize(
     ("answer", "started"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("", False)]
 )
-def test_at_a_terminal_it_asks(cli: Cli, url: str, asked: Callable[[str], int], answer: str, started: bool) -> None:
+def test_at_a_terminal_it_asks(
+    cli: Cli,
+    url: str,
+    asked: Callable[[str], int],
+    answer: str,
+    started: bool,
+    capfdbinary: pytest.CaptureFixture[bytes],
+) -> None:
     assert asked(answer) == 0
+    assert b"restore 1 records? [y/N] " in capfdbinary.readouterr().err
     assert states(cli, url).startswith("2024/a\trestored" if started else "2024/a\tarchived")
 
 

@@ -89,7 +89,7 @@ def _ask(question: str) -> None:
     """Raises ConfigurationError where nobody can be asked, typer.Exit where the answer is no."""
     if not sys.stdin.isatty():
         raise ConfigurationError("nothing was requested: there is no terminal to ask at; add --yes to go ahead")
-    output.stderr.print(f"{question} [y/N] ", end="")
+    output.stderr.print(output.plain(f"{question} [y/N] "), end="")
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         output.say("nothing was requested")
         raise typer.Exit(Exit.OK)
