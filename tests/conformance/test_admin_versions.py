@@ -270,8 +270,6 @@ def test_an_older_version_is_not_taken_for_what_was_deleted_while_versioning_was
     assert read(db, "x") is None
     db.enable_versioning()
     assert db.revert("x", old).data == {"n": 1}
-    db.delete("x")
-    assert db.undelete("x"), "nothing else was deleted meanwhile"
 
 
 def test_bulk_deletes_can_be_undone(db: S3Database) -> None:

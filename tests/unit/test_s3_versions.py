@@ -162,6 +162,13 @@ def test_newest_stops_where_it_knows() -> None:
     assert history_in(VersionStore(VersionPage([marker], None))).newest("x") == (None, [marker])
 
 
+def test_the_latest_is_the_newest_wherever_it_is_listed() -> None:
+    """SeaweedFS 4.48 lists the version "null" last."""
+    marker = replace(LINE, version_id="null", is_delete_marker=True, is_latest=True)
+    newest, deletions = history_in(VersionStore(VersionPage([LINE, marker], None))).newest("x")
+    assert (newest, deletions) == (LINE, [marker])
+
+
 def test_a_listing_that_fails_is_no_empty_history() -> None:
     broken: Any = SimpleNamespace(
         list_versions=lambda prefix, after=None: (_ for _ in ()).throw(Fault(Kind.DENIED, ""))
