@@ -659,6 +659,14 @@ def test_what_a_database_wrote_it_takes_back_unchanged() -> None:
         ({"Rules": [{"Transitions": {"Days": 1, "StorageClass": "GLACIER"}}]}, "it takes a list"),
         ({"Rules": [{"Expiration": [{"Days": 1}]}]}, "it takes one mapping"),
         ({"Rules": [{"Expiration": {"Days": 1}, "Prefix": 5}]}, "the Prefix 5 is no text"),
+        (
+            {
+                "Rules": [
+                    {"Filter": {"And": {"Tags": [{"Key": "a", "Value": v} for v in "bc"]}}, "Expiration": {"Days": 1}}
+                ]
+            },
+            "its Filter names a tag twice",
+        ),
         ({"Rules": [{"ID": 1, "Expiration": {"Days": 1}}]}, "the ID 1 is no text"),
         ({"Rules": [{"Status": "enabled", "Expiration": {"Days": 1}}]}, "'Enabled' or 'Disabled'"),
         ({"Rules": [{"Expiration": {"Days": 1}}]}, "allow_deleting_records=True"),

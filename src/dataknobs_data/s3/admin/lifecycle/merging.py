@@ -110,6 +110,11 @@ def _selection(rule: Mapping[str, Any], what: str, whole: str, inner: str, said:
         raise ConfigurationError(
             f"{what}: its Filter makes no sense: {error!r}; tags are {{'Key': …, 'Value': …}}"
         ) from error
+    parts = {**(chosen or {}), **(chosen or {}).get("And", {})}
+    if len(parts.get("Tags", ())) + ("Tag" in parts) > len(
+        selection.tags
+    ):  # one of them alone would be for more objects
+        raise ConfigurationError(f"{what}: its Filter names a tag twice, and no object has both values")
     return replace(selection, prefix=_prefix(selection.prefix, rule, what, whole, inner, said))
 
 
