@@ -28,6 +28,7 @@ LONG_SEGMENT_BYTES = 255
 
 _SUFFIX, _ESCAPED_SUFFIX = ".json", "%2Ejson"
 _EMPTY = "%"
+_LOG_NAME = re.compile(r"(\d{20})\.([^/]+)", re.ASCII)
 _ESCAPED = re.compile(rb"%([0-9A-F]{2})")
 
 
@@ -93,6 +94,38 @@ class Keys:
     def lock(self, key: str) -> str:
         """The key of the lock under which the object `key` is put together from parts."""
         return f"{self.prefix}{JOBS}/lock-{hashlib.sha256(key.encode()).hexdigest()[:32]}"
+
+    @property
+    def table(self) -> str:
+        """What the keys of all files of the table begin with."""
+        return f"{self.prefix}{TABLE}/"
+
+    @property
+    def log(self) -> str:
+        """What the keys of the table's log begin with."""
+        return f"{self.table}_delta_log/"
+
+    def log_file(self, version: int, kind: str) -> str:
+        """The key of a file of the log: kind `json` is the commit itself, `checkpoint.parquet` the state after it."""
+        return f"{self.log}{version:020}.{kind}"
+
+    def log_from(self, version: int) -> str:
+        """A key behind which lie all files of the log from this version on, and none before it."""
+        return f"{self.log}{version:020}"
+
+    def log_name(self, key: str) -> tuple[int, str] | None:
+        """Version and kind of a file of the log; None for what is no such file."""
+        found = _LOG_NAME.fullmatch(key.removeprefix(self.log))
+        return (int(found[1]), found[2]) if found else None
+
+    @property
+    def last_checkpoint(self) -> str:
+        """The key of the log's hint where to begin to read."""
+        return f"{self.log}_last_checkpoint"
+
+    def table_file(self, path: str) -> str:
+        """The key of a file by its path in the table's log, decoded."""
+        return self.table + path
 
     def probe(self, name: str) -> str:
         """A key for trying out what the store can do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.store import Listed, Page
 
@@ -26,17 +26,19 @@ class Lister:
         found = ((self._keys.id(item.key), item) for page in pages for item in page.items)
         return {id: item for id, item in found if id is not None and id.startswith(id_prefix)}
 
-    def pages(self, key_prefix: str, start_after: str | None = None) -> Iterator[Page]:
-        """All pages below a key prefix, from after a key where one is given."""
+    def pages(
+        self, key_prefix: str, start_after: str | None = None, deadline: Deadline | None = None
+    ) -> Iterator[Page]:
+        """All pages below a key prefix, from after a key where one is given. `deadline`: for all of them together."""
         token: str | None = None
         while True:
-            page = self._page(key_prefix, token, None if token else start_after)
+            page = self._page(key_prefix, token, None if token else start_after, deadline)
             yield page
             token = page.token
             if token is None:
                 return
 
-    def _page(self, key_prefix: str, token: str | None, start_after: str | None) -> Page:
+    def _page(self, key_prefix: str, token: str | None, start_after: str | None, deadline: Deadline | None) -> Page:
         return self._caller.send(
-            "ListObjectsV2", lambda store: store.list_page(key_prefix, token=token, start_after=start_after)
+            "ListObjectsV2", lambda store: store.list_page(key_prefix, token=token, start_after=start_after), deadline
         )

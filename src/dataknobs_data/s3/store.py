@@ -103,12 +103,18 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of a listing; size in bytes."""
+    """One line of a listing; size in bytes, `modified_text` as the store wrote it (most listings' dates are not read)."""
 
     key: str
     etag: str
     size: int
     storage_class: str = "STANDARD"
+    modified_text: str = ""
+
+    @property
+    def modified(self) -> datetime:
+        """When it was written, by the store's clock. Raises ValueError where the store gave no such time."""
+        return datetime.fromisoformat(self.modified_text)
 
 
 @dataclass(frozen=True, slots=True)

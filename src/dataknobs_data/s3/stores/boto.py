@@ -121,9 +121,10 @@ class BotoStore:
         extra: Any = _given(ContinuationToken=token, StartAfter=start_after)
         with _faults():
             answer = self._client.list_objects_v2(**self._where, Prefix=prefix, **extra)
+            lines: Any = answer.get("Contents", ())  # as stores/parsing.py makes them: times are text
             items = [
-                Listed(line["Key"], line["ETag"], line["Size"], line.get("StorageClass", "STANDARD"))
-                for line in answer.get("Contents", ())
+                Listed(line["Key"], line["ETag"], line["Size"], line["StorageClass"], line["LastModified"])
+                for line in lines
             ]
             return Page(items, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
 

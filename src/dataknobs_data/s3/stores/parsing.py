@@ -7,6 +7,7 @@ Measured with botocore 1.44: see docs/decisions/0002.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from sys import intern
 from typing import Any
 from xml.etree import ElementTree
 
@@ -70,6 +71,7 @@ def _listing(body: bytes) -> dict[str, Any]:
         raise ValueError(f"a listing that does not say whether it is truncated: {truncated!r}")
     space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
     key, etag, size, storage_class = f"{space}Key", f"{space}ETag", f"{space}Size", f"{space}StorageClass"
+    modified = f"{space}LastModified"
     parsed: dict[str, Any] = {
         "IsTruncated": truncated == "true",
         "Contents": [
@@ -77,7 +79,8 @@ def _listing(body: bytes) -> dict[str, Any]:
                 "Key": line.findtext(key),
                 "ETag": line.findtext(etag),
                 "Size": int(line.findtext(size, "")),
-                "StorageClass": line.findtext(storage_class) or "STANDARD",
+                "StorageClass": intern(line.findtext(storage_class) or "STANDARD"),  # the same for many
+                "LastModified": intern(line.findtext(modified) or ""),
             }
             for line in root.iterfind(f"{space}Contents")
         ],

@@ -1,0 +1,273 @@
+"""The table's log: what the table is, and how it is changed. One commit is one PUT If-None-Match of the next version.
+
+https://github.com/delta-io/delta/blob/master/PROTOCOL.md. Store faults leave as Fault; what is wrong with the data, and a
+commit whose outcome cannot be told, as public errors.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import count
+
+from dataknobs_data.exceptions import DataFormatError, OutcomeUnknownError, SnapshotExpiredError
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.calls import Caller, Deadline
+from dataknobs_data.s3.fanout import FanOut
+from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.store import ABSENT, Fault, Kind, PutOptions
+from dataknobs_data.s3.table.actions import Action, MetaData, Protocol, encode
+from dataknobs_data.s3.table.features import check_commit, check_growth, check_writable
+from dataknobs_data.s3.table.folder import ENTRY
+from dataknobs_data.s3.table.history import History
+from dataknobs_data.s3.table.opening import LogReader
+from dataknobs_data.s3.table.snapshot import JOB, Commit, Entry, Snapshot, State, snapshot_of
+
+STALE = timedelta(hours=1)
+"""A snapshot that was not looked at for so long is not committed on unseen: cleaning may have taken the commits after it, and
+a PUT If-None-Match into such a hole would succeed. Cleaning leaves what is younger than a day (`upkeep.py`)."""
+
+ENGINE = "dataknobs-data"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """On whose behalf a commit is made. `id` is in the log once at most after the snapshot that it is based on; `operation`
+    and `parameters` are for people who read the history.
+    """
+
+    id: str
+    operation: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The commit is in the log as `version`; `snapshot` is that version or a later one."""
+
+    version: int
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Nothing was changed: somebody else was first. `snapshot` has what they did."""
+
+    snapshot: Snapshot
+
+
+class Log:
+    """The log of one table, for all threads of a database."""
+
+    def __init__(self, caller: Caller, keys: Keys, runtime: Runtime, workers: int) -> None:
+        self.place = keys.log
+        self._caller = caller
+        self._keys = keys
+        self._runtime = runtime
+        self._fan = FanOut(workers, "log")
+        self.reader = LogReader(caller, keys, runtime, self._fan)
+        self._history = History(self.reader, runtime, self.place)
+        self._turn = threading.Lock()
+
+    def close(self) -> None:
+        """Ends threads. Sends nothing."""
+        self._fan.close()
+
+    # ------------------------------------------------------------------ reading
+    @property
+    def known(self) -> Snapshot | None:
+        """The newest snapshot that was seen, without a request."""
+        return self._history.known
+
+    def refresh(self, deadline: Deadline | None = None) -> Snapshot | None:
+        """The table with every commit that was acknowledged before this call; None: there is no table. See History."""
+        return self._history.refresh(deadline)
+
+    def commits_since(self, snapshot: Snapshot, version: int, deadline: Deadline | None = None) -> Sequence[Commit]:
+        """The commits after `version` up to `snapshot`, oldest first, all with their info. See History."""
+        return self._history.commits_since(snapshot, version, deadline)
+
+    # ------------------------------------------------------------------ writing
+    def ensure(self, schema: str, job: Job, deadline: Deadline | None = None) -> Snapshot:
+        """The table, which is made (with this schema) where there is none. Of several who make it one succeeds."""
+        deadline = deadline or self._caller.deadline()
+        found = self.refresh(deadline)
+        for attempt in count():
+            if found is not None:
+                return found
+            found = self._create(schema, job, deadline)
+            if found is None:
+                self._caller.pause(attempt)
+        raise AssertionError("the deadline ends this")
+
+    def _create(self, schema: str, job: Job, deadline: Deadline) -> Snapshot | None:
+        seen = self._runtime.now()
+        id = str(uuid.uuid5(uuid.NAMESPACE_OID, self._runtime.new_id()))
+        actions: list[Action] = [Protocol(), MetaData(id, schema, created=self._milliseconds())]
+        info = self._info(job)
+        try:
+            etag = self._put(0, encode(info, actions), deadline)
+        except Fault as fault:
+            if fault.kind is Kind.CONDITION or fault.answer_lost:
+                found = self.refresh(deadline.for_a_look())
+                if found is not None or not fault.answer_lost:
+                    return found
+            raise
+        made = snapshot_of(State().after(actions), [Commit(0, etag, None, info)], seen, self.place)
+        self._history.keep(made)
+        return made
+
+    def commit(
+        self, snapshot: Snapshot, actions: Sequence[Action], job: Job, deadline: Deadline | None = None
+    ) -> Committed | Conflict:
+        """Makes `actions` the next version, if `snapshot` is still the newest: 1 PUT; after a conflict a `refresh`.
+
+        Raises OutcomeUnknownError when the answer was lost and the log does not tell what came of it, DataFormatError when
+        the table asks of its writers what is not done here.
+        """
+        deadline = deadline or self._caller.deadline()
+        fault, made = self._attempt(snapshot, actions, job, deadline)
+        return made or self._settle(snapshot, job, fault, deadline)
+
+    def commit_with(
+        self,
+        decide: Callable[[Snapshot], Sequence[Action] | None],
+        job: Job,
+        deadline: Deadline | None = None,
+        snapshot: Snapshot | None = None,
+    ) -> Committed | None:
+        """Commits what `decide` makes of the newest snapshot, and lets it decide again after each conflict.
+
+        None when it decides for nothing. Begins with `snapshot` where it is given, else with a `refresh`. Raises a Fault
+        of kind LATE when others were first until the deadline.
+        """
+        deadline = deadline or self._caller.deadline()
+        current = snapshot or self._table(deadline)
+        for attempt in count():
+            actions = decide(current)
+            if actions is None:
+                return None
+            fault, made = self._attempt(current, actions, job, deadline)
+            if made:
+                return made
+            if fault:
+                self._caller.pause(attempt)  # before looking again, so that the look is fresh
+            outcome = self._settle(current, job, fault, deadline)
+            if isinstance(outcome, Committed):
+                return outcome
+            current = outcome.snapshot
+        raise AssertionError("the deadline ends this")
+
+    def grow(
+        self, snapshot: Snapshot, widen: Callable[[str], str], job: Job, deadline: Deadline | None = None
+    ) -> Snapshot:
+        """The table with a schema to which `widen` has nothing to add: `snapshot`, or what one commit more made of it.
+
+        `widen` takes and gives Delta's schema JSON. Raises ValueError when it loses or changes a column.
+        """
+        wide_enough = snapshot
+
+        def decide(current: Snapshot) -> Sequence[Action] | None:
+            nonlocal wide_enough
+            wider = widen(current.schema)
+            if wider == current.schema:
+                wide_enough = current
+                return None
+            check_growth(current.schema, wider)
+            return [replace(current.metadata, schema=wider)]
+
+        made = self.commit_with(decide, job, deadline, snapshot)
+        return made.snapshot if made else wide_enough
+
+    # ------------------------------------------------------------------ parts of a commit
+    def _attempt(
+        self, snapshot: Snapshot, actions: Sequence[Action], job: Job, deadline: Deadline
+    ) -> tuple[Fault | None, Committed | None]:
+        """One PUT. Neither: it was not worth sending, for somebody was first."""
+        check_writable(snapshot.protocol, snapshot.metadata, self.place)
+        check_commit(snapshot.metadata, actions, self.place)
+        with self._my_turn(deadline):
+            if self._is_stale(snapshot, deadline):
+                return None, None
+            version, seen = snapshot.version + 1, self._runtime.now()
+            info = {**self._info(job), "readVersion": snapshot.version}
+            try:
+                etag = self._put(version, encode(info, actions), deadline)
+            except Fault as fault:
+                if fault.kind is Kind.CONDITION or fault.answer_lost:
+                    return fault, None
+                raise
+            made = snapshot.after([Entry(Commit(version, etag, None, info), actions)], seen, self.place)
+            self._history.keep(made)
+            return None, Committed(version, made)
+
+    def _is_stale(self, snapshot: Snapshot, deadline: Deadline) -> bool:
+        """Whether a newer snapshot is known, having looked where the last look was long ago."""
+        if abs(self._runtime.now() - snapshot.seen) > STALE:
+            self.refresh(deadline)
+        known = self.known
+        return known is not None and known.version > snapshot.version
+
+    def _settle(self, snapshot: Snapshot, job: Job, fault: Fault | None, deadline: Deadline) -> Committed | Conflict:
+        """What came of a commit that was refused, or whose answer was lost."""
+        lost = fault is not None and fault.answer_lost
+        try:
+            time = deadline.for_a_look() if lost else deadline
+            current = (self.known if fault is None else None) or self._table(time)
+            for commit in self.commits_since(current, snapshot.version, time):
+                if commit.job == job.id:
+                    return Committed(commit.version, current)
+        except (Fault, SnapshotExpiredError) as error:
+            if lost:
+                raise self._unknown(job, snapshot, f"looking at the log failed: {error}") from error
+            raise
+        if lost and current.version == snapshot.version:
+            raise self._unknown(job, snapshot, f"it is not there yet ({fault})") from fault
+        return Conflict(current)
+
+    def _unknown(self, job: Job, snapshot: Snapshot, seen: str) -> OutcomeUnknownError:
+        return OutcomeUnknownError(
+            f"{self._keys.log_file(snapshot.version + 1, ENTRY)}: a commit (job {job.id}) was sent, but its answer was lost, "
+            f"and whether it is in the log cannot be told: {seen}; read the table before writing again",
+            job=job.id,
+            version=snapshot.version + 1,
+        )
+
+    def _put(self, version: int, body: bytes, deadline: Deadline) -> str:
+        key = self._keys.log_file(version, ENTRY)
+        etag = self._caller.send("PutObject", lambda store: store.put(key, body, PutOptions(), ABSENT), deadline)
+        self._caller.meter.moved(up=len(body))
+        return etag
+
+    @contextmanager
+    def _my_turn(self, deadline: Deadline) -> Iterator[None]:
+        """Commits of one process do not race each other: the losers would only pay for it."""
+        left = deadline.last_start - self._runtime.monotonic()
+        if left < 0 or not self._turn.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+            raise Fault(Kind.LATE, "other commits of this process took too long")
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    def _table(self, deadline: Deadline) -> Snapshot:
+        found = self.refresh(deadline)
+        if found is None:
+            raise DataFormatError(f"{self.place}: there is no table", place=self.place)
+        return found
+
+    def _info(self, job: Job) -> dict[str, object]:
+        return {
+            "timestamp": self._milliseconds(),
+            "operation": job.operation,
+            "operationParameters": dict(job.parameters),
+            "engineInfo": ENGINE,
+            JOB: job.id,
+        }
+
+    def _milliseconds(self) -> int:
+        return int(self._runtime.now().timestamp() * 1000)
