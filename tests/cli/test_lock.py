@@ -24,7 +24,7 @@ def url(s3_url: str, seaweed: SeaweedServer) -> str:
 def locking(cli: Cli, url: str) -> str:
     """One whose bucket can lock, with two records."""
     cli("versioning", url, "--enable")
-    assert cli("lock", url, "--enable").code == 0
+    assert cli("lock", url, "--enable", "--yes").code == 0
     assert cli("create", url, stdin='{"id": "a"}\n{"id": "b"}').code == 0
     return url
 
@@ -42,9 +42,13 @@ def test_the_bucket_is_set_up(cli: Cli, url: str) -> None:
     assert '+  "ObjectLockEnabled": "Enabled"' in dry.out
     assert "note: object lock cannot be turned off again" in dry.err
     assert bucket_lock(cli, url) is None
-    assert cli("lock", url, "--enable").err.endswith("changed\n")
+    asked = cli("lock", url, "--enable")
+    assert (asked.code, "there is no terminal to ask at" in asked.err) == (2, True)
+    assert "note: object lock cannot be turned off again" in asked.err
+    assert bucket_lock(cli, url) is None
+    assert cli("lock", url, "--enable", "--yes").err.endswith("changed\n")
     assert bucket_lock(cli, url) == {"mode": None, "days": None, "years": None}
-    plan = json.loads(cli("lock", url, "--enable", "--default-days", "1", "--json").out)
+    plan = json.loads(cli("lock", url, "--enable", "--default-days", "1", "--yes", "--json").out)
     assert plan["applied"]
     assert bucket_lock(cli, url) == {"mode": "GOVERNANCE", "days": 1, "years": None}
 
@@ -65,7 +69,8 @@ def test_records_are_retained_held_released_and_shown(cli: Cli, locking: str) ->
 
 def test_what_is_missing_is_named_and_the_rest_is_done(cli: Cli, locking: str) -> None:
     partly = cli("lock", locking, "a", "nobody", "--hold")
-    assert (partly.code, partly.out) == (4, "")
+    assert partly.code == 4
+    assert re.fullmatch(r"a \w+: legal hold\n", partly.out), "the version that was locked is told"
     assert partly.err == "error: 'nobody': putting a legal hold on record 'nobody': there is no such record\n"
     shown = cli("lock", locking, "a", "nobody")
     assert (shown.code, shown.err) == (1, "error: there is no record 'nobody'\n")

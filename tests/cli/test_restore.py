@@ -65,7 +65,7 @@ def test_the_price_comes_first_and_without_yes_nothing_is_spent(cli: Cli, url: s
     assert (ended.code, ended.out) == (2, "")
     assert "restoring for 30 days (Bulk): 1 object" in ended.err
     assert "time: 5 to 12 hours" in ended.err
-    assert "nothing was requested: there is no terminal to ask at; add --yes to go ahead" in ended.err
+    assert "nothing was done: there is no terminal to ask at; add --yes to go ahead" in ended.err
     assert states(cli, url) == "2024/a\tarchived\n2024/b\tarchived\n"
 
 

@@ -184,7 +184,7 @@ class S3Database(SyncDatabase):
         return Archive(self._s3()).status(which)
 
     def presign(self, id: str, seconds: int = 3600, *, version_id: str | None = None) -> str:
-        """An address at which anybody may read the record's document for so many seconds. Sends nothing.
+        """An address at which anybody may read the record's document for so many seconds. Sends nothing itself.
 
         It works no longer than the credentials that signed it; at most 7 days. Whoever has it can read the record.
         """

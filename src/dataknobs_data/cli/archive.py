@@ -73,7 +73,7 @@ def restore(
         output.say(str(planned.estimate))
         asks = planned.estimate.requests["RestoreObject"]
         if asks and not yes:
-            _ask(f"restore {planned.estimate.objects:,} records?")
+            output.ask(f"restore {planned.estimate.objects:,} records?")
         come_back = _command(database, which, config)
         chosen = [*planned.requested, *planned.in_progress, *planned.restored, *planned.not_archived, *planned.missing]
         return _restore(db, chosen, come_back, json, days=days, tier=tier, wait=wait, timeout=timeout)
@@ -83,16 +83,6 @@ def _which(ids: list[str] | None, where: list[str] | None) -> list[str] | Query:
     if bool(ids) == bool(where):
         raise ConfigurationError("name the records: either ids, or --where with conditions on the id")
     return Query().and_(*map(parse_condition, where or ())) if where else expand_ids(ids or ())
-
-
-def _ask(question: str) -> None:
-    """Raises ConfigurationError where nobody can be asked, typer.Exit where the answer is no."""
-    if not sys.stdin.isatty():
-        raise ConfigurationError("nothing was requested: there is no terminal to ask at; add --yes to go ahead")
-    output.stderr.print(output.plain(f"{question} [y/N] "), end="")
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        output.say("nothing was requested")
-        raise typer.Exit(Exit.OK)
 
 
 def _restore(db: S3Database, ids: list[str], come_back: str, json: bool, *, wait: bool, **how: Any) -> int:

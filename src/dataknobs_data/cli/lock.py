@@ -40,6 +40,9 @@ DefaultDays = Annotated[
 ]
 
 
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="With --enable: do not ask whether it is meant.")]
+
+
 def lock(
     database: Target,
     ids: LockedIds = None,
@@ -51,6 +54,7 @@ def lock(
     release: Release = False,
     enable: Enable = False,
     default_days: DefaultDays = None,
+    yes: Yes = False,
     dry_run: DryRun = False,
     json: JsonDocument = False,
     config: Config = None,
@@ -65,7 +69,13 @@ def lock(
         locks = db.object_lock
         if enable:
             chosen = (mode or "GOVERNANCE") if default_days is not None else None
-            plan = locks.enable(mode=chosen, days=default_days, irrevocable=irrevocable, dry_run=dry_run)
+            how: dict[str, Any] = {"mode": chosen, "days": default_days, "irrevocable": irrevocable}
+            plan = locks.enable(**how, dry_run=True)
+            if plan.changes and not dry_run:
+                if not yes:
+                    output.say(str(plan))
+                    output.ask("let the bucket lock versions, for good?")
+                plan = locks.enable(**how)
             return show_plan(plan, json)
         if retain is not None:
             options: dict[str, Any] = {"bypass": bypass, "irrevocable": irrevocable}
@@ -108,6 +118,7 @@ def _change(change: Any, wanted: list[str], json: bool) -> int:
     except BatchError as error:
         if len(error.failed) == len(wanted) or error.stopped:
             raise error.failed[error.failed_indices[-1]][1] from error
+        _print(list(error.context["results"].values()), json)
         for index in error.failed_indices:
             output.error(f"{wanted[index]!r}: {error.failed[index][1]}")
         return Exit.PARTLY

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -19,6 +20,7 @@ from rich.text import Text
 from dataknobs_data.cli.exits import Exit
 from dataknobs_data.cli.lines import to_line
 from dataknobs_data.codec import to_json
+from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.records import Record
 
 CELL_WIDTH_MAX = 36
@@ -37,6 +39,16 @@ def for_people(json: bool, table: bool) -> bool:
 def say(message: str, style: str = "") -> None:
     """One line on stderr."""
     stderr.print(Text(escaped(message, keep="\n"), style), soft_wrap=True)
+
+
+def ask(question: str) -> None:
+    """Goes on where a person says yes. Raises ConfigurationError where nobody can be asked, typer.Exit at a no."""
+    if not sys.stdin.isatty():
+        raise ConfigurationError("nothing was done: there is no terminal to ask at; add --yes to go ahead")
+    stderr.print(plain(f"{question} [y/N] "), end="")
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        say("nothing was done")
+        raise typer.Exit(Exit.OK)
 
 
 def error(message: str) -> None:

@@ -22,7 +22,8 @@ _UNANSWERED = (DatabaseConnectionError, ThrottledError)
 def for_each(control: Control, operation: str, ids: str | Iterable[str], one: Callable[[str], T]) -> list[T]:
     """`one(id)` for each id, as many at once as the database has workers. Ids are checked first, all of them.
 
-    Raises the error of a single id as it is; of several, BatchError, and stops where a whole window of them (1,000) got no
+    Raises the error of a single id as it is; of several, BatchError, whose context has the `results` of the others by
+    index, and stops where a whole window of them (1,000) got no
     answer.
     """
     if isinstance(ids, str):
@@ -43,7 +44,9 @@ def for_each(control: Control, operation: str, ids: str | Iterable[str], one: Ca
             break
     if failed:
         stopped = len(done) + len(failed) < len(wanted)
-        raise BatchError(operation, {index: wanted[index] for index in done}, failed, stopped=stopped)
+        partly = BatchError(operation, {index: wanted[index] for index in done}, failed, stopped=stopped)
+        partly.context["results"] = done
+        raise partly
     return list(done.values())
 
 
