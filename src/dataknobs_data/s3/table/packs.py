@@ -1,0 +1,183 @@
+"""Packs: Parquet files of many records, sorted by id.
+
+What a point read needs decides how they are laid out: a row group of about GROUP_BYTES is fetched with one range, its
+bounds and its bloom filter say whether it can hold an id, and those stand with the footer at the end of the file, so that
+one more range (`Pack.tail` bytes) fetches them all. Format: https://parquet.apache.org/docs/file-format/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataknobs_data.documents import Document
+from dataknobs_data.s3.table.bounds import Stats, stats_of
+from dataknobs_data.s3.table.kinds import STAMP
+from dataknobs_data.s3.table.shape import BORN, ID, REVISION, Shape
+from dataknobs_data.s3.table.shredding import Shredded
+
+GROUP_BYTES = 1 << 20
+"""Of a row group, as Arrow holds it; a quarter to a fifth of that in the file."""
+
+GROUP_ROWS_MAX = 1 << 15
+BLOOM_WRONG = 0.01
+"""Share of absent ids of which the bloom filter says "perhaps"."""
+
+REST_NAMES_MAX = 100
+_LEVEL = 3
+_SAMPLE = 4096
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A pack as it is put and published.
+
+    tail        bytes at its end that hold all but the rows: bloom filters, page index, footer
+    rest_names  names of fields of which a value lies in `_rest`; None where they are more than REST_NAMES_MAX. The bounds
+                of a column say nothing of those values
+    companion   the id companion's bytes, where one was asked for
+    """
+
+    body: pa.Buffer
+    shape: Shape
+    stats: Stats
+    tail: int
+    rest_names: frozenset[str] | None
+    companion: pa.Buffer | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return int(self.body.size)
+
+
+class PackFile:
+    """A pack in the making, in memory: whole row groups go out as soon as they are full.
+
+    `write` takes rows in the order of their ids, all of one schema.
+    """
+
+    def __init__(self, first: pa.Table, shape: Shape, *, companion: bool = False) -> None:
+        """`first`: rows by which the encodings and the size of row groups are chosen."""
+        average = max(first.nbytes / max(first.num_rows, 1), 1)
+        self._rows = max(1, min(GROUP_ROWS_MAX, int(GROUP_BYTES / average)))
+        self._shape = shape
+        self._sink = pa.BufferOutputStream()
+        self._writer = pq.ParquetWriter(self._sink, shape.arrow, **_options(first, self._rows))
+        self._pending: list[pa.Table] = []
+        self._waiting = 0
+        self._stats: Stats | None = None
+        self._ids: list[pa.Table] | None = [] if companion else None
+
+    @property
+    def size(self) -> int:
+        """Bytes so far."""
+        return int(self._sink.tell())
+
+    def write(self, table: pa.Table) -> None:
+        """Adds rows."""
+        stats = stats_of(table)
+        self._stats = stats if self._stats is None else self._stats.with_more(stats)
+        if self._ids is not None:
+            self._ids.append(table.select([ID, BORN, REVISION]))
+        self._pending.append(table)
+        self._waiting += table.num_rows
+        full = self._waiting - self._waiting % self._rows
+        if full:
+            rows = pa.concat_tables(self._pending)
+            self._writer.write_table(rows.slice(0, full), row_group_size=self._rows)
+            self._pending = [rows.slice(full)]
+            self._waiting -= full
+
+    def finish(self, rest_names: Iterable[str]) -> Pack:
+        """The pack."""
+        names = frozenset(rest_names)
+        if self._waiting:
+            self._writer.write_table(pa.concat_tables(self._pending), row_group_size=self._rows)
+        self._writer.close()
+        body = self._sink.getvalue()
+        return Pack(
+            body=body,
+            shape=self._shape,
+            stats=self._stats or stats_of(self._shape.arrow.empty_table()),
+            tail=tail_of(pq.read_metadata(pa.BufferReader(body)), body.size),
+            rest_names=names if len(names) <= REST_NAMES_MAX else None,
+            companion=None if self._ids is None else _companion(pa.concat_tables(self._ids)),
+        )
+
+
+def encode(documents: Iterable[Document], shape: Shape, *, companion: bool = False) -> Pack:
+    """One pack of these documents, at least one. Raises SerializationError for a value that has no stored form."""
+    shredded = Shredded(sorted(documents, key=lambda document: document.id), shape)
+    file = PackFile(shredded.table, shape, companion=companion)
+    file.write(shredded.table)
+    return file.finish(shredded.rest_names)
+
+
+def tail_of(metadata: pq.FileMetaData, size: int) -> int:
+    """How many bytes at the end of a Parquet file of that size hold no rows."""
+    return size - max((end_of(metadata.row_group(group)) for group in range(metadata.num_row_groups)), default=0)
+
+
+def end_of(group: pq.RowGroupMetaData) -> int:
+    """Where a row group ends."""
+    chunks = (group.column(place) for place in range(group.num_columns))
+    return max(start_of(chunk) + int(chunk.total_compressed_size) for chunk in chunks)
+
+
+def start_of(chunk: pq.ColumnChunkMetaData) -> int:
+    """Where a column chunk begins: its dictionary comes first, where it has one."""
+    dictionary = chunk.dictionary_page_offset
+    return int(chunk.data_page_offset if not dictionary else min(dictionary, chunk.data_page_offset))
+
+
+# ---------------------------------------------------------------------------------------------- encodings
+def _options(first: pa.Table, rows: int) -> dict[str, Any]:
+    repeated = [name for name in first.column_names if _repeats(first[name])]
+    return {
+        "compression": "zstd",
+        "compression_level": _LEVEL,
+        "use_dictionary": repeated,
+        "column_encoding": {
+            name: encoding
+            for name in first.column_names
+            if name not in repeated and (encoding := _encoding(name, first[name].type))
+        },
+        "sorting_columns": [pq.SortingColumn(0)],
+        "write_page_index": True,
+        "bloom_filter_options": {ID: {"ndv": rows, "fpp": BLOOM_WRONG}},
+        "store_schema": False,
+    }
+
+
+def _repeats(column: pa.ChunkedArray) -> bool:
+    """Whether a dictionary pays: values come twice, on the average of a sample."""
+    if pa.types.is_boolean(column.type):
+        return False
+    sample = column.slice(0, _SAMPLE)
+    return bool(pc.count_distinct(sample).as_py() * 2 <= len(sample))
+
+
+def _encoding(name: str, kind: pa.DataType) -> str | None:
+    if name == ID:
+        return "DELTA_BYTE_ARRAY"  # sorted, so neighbors begin alike
+    return "DELTA_BINARY_PACKED" if kind in (pa.int64(), STAMP) else None
+
+
+# ---------------------------------------------------------------------------------------------- ids
+def _companion(ids: pa.Table) -> pa.Buffer:
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        ids, sink, compression="zstd", compression_level=_LEVEL, store_schema=False, **_companion_encodings(ids)
+    )
+    return sink.getvalue()
+
+
+def _companion_encodings(ids: pa.Table) -> dict[str, Any]:
+    options = _options(ids, 1)
+    return {"use_dictionary": options["use_dictionary"], "column_encoding": options["column_encoding"]}

@@ -1,0 +1,166 @@
+"""Reading few rows, or few columns, of a pack in an object store.
+
+    PackReader(ranges, size, tail)     asks for nothing yet
+    the first question                 one range: the pack's tail (bloom filters, page index, footer), which is kept
+    find(ids)                          one range for each row group that may hold one, those side by side; none for an id
+                                       that the pack does not have (but for one in a hundred, see packs.BLOOM_WRONG)
+    read(groups, columns)              the column chunks asked for, neighbors in one range
+
+A pack never changes, so its reader may be kept as long as there is room: the tail is all that it holds.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from dataknobs_data.documents import Document
+from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
+from dataknobs_data.s3.table.joining import documents_of
+from dataknobs_data.s3.table.packs import end_of, start_of
+from dataknobs_data.s3.table.shape import ID, Shape
+from dataknobs_data.s3.table.spans import Ranges, Span, SpanFile, joined
+
+TAIL_GUESS = 1 << 16
+_FOOTER_END = 8
+_MAGIC = b"PAR1"
+_TOGETHER = 16
+"""Row groups whose rows `find` holds at a time."""
+
+
+class PackReader:
+    """One pack. `size` and `tail` in bytes; without `tail` (see `packs.Pack`) a long footer costs a second range.
+
+    All methods raise DataFormatError, naming the pack, for bytes that are no pack, and whatever `ranges` raises.
+    """
+
+    def __init__(self, ranges: Ranges, size: int, tail: int | None = None, *, name: str = "pack") -> None:
+        self._ranges = ranges
+        self._size = size
+        self._tail = min(size, tail or TAIL_GUESS)
+        self._name = name
+        self._filters: dict[int, BloomFilter | None] = {}
+
+    # ------------------------------------------------------------------------------------------ the tail
+    @cached_property
+    def _end(self) -> bytes:
+        (end,) = self._ranges([(self._size - self._tail, self._tail)])
+        footer = int.from_bytes(end[-_FOOTER_END:-4], "little") + _FOOTER_END
+        if end[-4:] != _MAGIC or footer > self._size:
+            raise DataFormatError(f"{self._name}: damaged pack: it does not end as a Parquet file does")
+        if footer <= len(end):
+            return bytes(end)
+        (before,) = self._ranges([(self._size - footer, footer - len(end))])
+        return bytes(before) + bytes(end)
+
+    @cached_property
+    def metadata(self) -> pq.FileMetaData:
+        """The footer."""
+        try:  # the footer alone is file enough to say what it says
+            return pq.read_metadata(pa.BufferReader(self._end))
+        except (pa.ArrowException, OSError) as error:
+            raise DataFormatError(f"{self._name}: damaged pack: {error}") from error
+
+    @cached_property
+    def shape(self) -> Shape:
+        """The pack's own columns."""
+        return Shape.from_arrow(self.metadata.schema.to_arrow_schema())
+
+    @property
+    def groups(self) -> range:
+        """The numbers of its row groups."""
+        return range(self.metadata.num_row_groups)
+
+    # ------------------------------------------------------------------------------------------ columns
+    def read(self, groups: Sequence[int] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """These row groups, all unless given; these columns, all unless given. Unknown names are left out."""
+        chosen = self.groups if groups is None else groups
+        wanted = None if columns is None else set(columns)
+        spans = joined(span for group in chosen for span in self._chunks(group, wanted))
+        fetched = self._ranges(spans) if spans else []
+        parts = [(start, content) for (start, _), content in zip(spans, fetched, strict=True)]
+        names = None if wanted is None else [name for name in self.shape.columns if name in wanted]
+        try:
+            file = pq.ParquetFile(pa.PythonFile(SpanFile(self._size, parts), "r"), metadata=self.metadata)
+            return file.read_row_groups(list(chosen), columns=names)
+        except (pa.ArrowException, OSError) as error:
+            raise DataFormatError(f"{self._name}: damaged pack: {error}") from error
+
+    def _chunks(self, group: int, wanted: set[str] | None) -> Iterator[Span]:
+        whole = self.metadata.row_group(group)
+        chunks = [whole.column(place) for place in range(whole.num_columns)]
+        if wanted is None:
+            start = min(map(start_of, chunks))
+            yield start, end_of(whole) - start
+            return
+        for chunk in chunks:
+            if chunk.path_in_schema in wanted:
+                yield start_of(chunk), chunk.total_compressed_size
+
+    # ------------------------------------------------------------------------------------------ ids
+    def find(self, ids: Iterable[str]) -> Iterator[Document]:
+        """The documents of those ids that are here."""
+        for table in self.rows(ids):
+            yield from documents_of(table)
+
+    def rows(self, ids: Iterable[str], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """The rows of those ids that are here, a few row groups' at a time."""
+        wanted = sorted(set(ids))
+        groups = self.may_hold(wanted)
+        values = pa.array(wanted, pa.string())
+        asked = None if columns is None else [ID, *columns]
+        for start in range(0, len(groups), _TOGETHER):
+            table = self.read(groups[start : start + _TOGETHER], asked)
+            yield table.filter(pc.is_in(table[ID].cast(pa.string()), value_set=values))
+
+    def may_hold(self, ids: Iterable[str]) -> list[int]:
+        """The row groups that may hold one of these ids, by bounds and bloom filters."""
+        wanted = sorted(set(ids))
+        found = []
+        for group, (low, high) in enumerate(self._bounds):
+            start = 0 if low is None else bisect_left(wanted, low)
+            inside = []
+            for id in wanted[start:]:
+                if high is not None and id > high:
+                    break
+                inside.append(id)
+            if inside and self._filter_passes(group, inside):
+                found.append(group)
+        return found
+
+    @cached_property
+    def _bounds(self) -> list[tuple[str | None, str | None]]:
+        found: list[tuple[str | None, str | None]] = []
+        for group in self.groups:
+            statistics = self._id_chunk(group).statistics
+            known = statistics is not None and statistics.has_min_max
+            found.append((statistics.min, statistics.max) if known else (None, None))
+        return found
+
+    def _id_chunk(self, group: int) -> pq.ColumnChunkMetaData:
+        return self.metadata.row_group(group).column(self._id_place)
+
+    @cached_property
+    def _id_place(self) -> int:
+        return int(self.metadata.schema.names.index(ID))
+
+    def _filter_passes(self, group: int, ids: Iterable[str]) -> bool:
+        if group not in self._filters:
+            self._filters[group] = self._filter(group)
+        known = self._filters[group]
+        return known is None or any(known.may_hold(xxh64(id.encode())) for id in ids)
+
+    def _filter(self, group: int) -> BloomFilter | None:
+        """None where there is none at hand: it is not worth a request of its own."""
+        chunk = self._id_chunk(group)
+        offset, length = chunk.bloom_filter_offset, chunk.bloom_filter_length
+        start = self._size - len(self._end)
+        if not offset or not length or offset < start:
+            return None
+        return BloomFilter(memoryview(self._end)[offset - start : offset - start + length])

@@ -1,0 +1,169 @@
+"""Documents → columns.
+
+A row's `_rest` says, as JSON, what its other columns do not; it is null where that is nothing:
+
+    data                      field values without a column of their type: name → value
+    types                     the Python types of values in `data`, `_metadata` and `fields`, as in a record's JSON document
+    fields                    declared types and metadata of fields
+    order                     names of all fields, where they stand otherwise than: columns first, then `data`
+    replaces                  births that the record replaces. Compaction leaves none, since the rows of those go with it
+    created_at, updated_at    where the text is not that of the column
+
+Columns are built one by one, for a value at a time costs several times as much.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import pyarrow as pa
+
+from dataknobs_data.documents import Document
+from dataknobs_data.exceptions import SerializationError
+from dataknobs_data.json_values import dump, escape_pointer, to_json
+from dataknobs_data.s3.table.kinds import Kind
+from dataknobs_data.s3.table.shape import BORN, CREATED, ID, METADATA, REST, REVISION, UPDATED, Shape
+from dataknobs_data.s3.table.stamps import stamps_of
+
+Form = tuple[str, ...]
+
+
+class Shredded:
+    """Documents as a table of rows in the same order, by `shape`.
+
+    rest_names   names of fields of which a value lies in `_rest`: there alone do a column's bounds say too little
+    Raises SerializationError, naming record and path, for a value that has no faithful stored form.
+    """
+
+    def __init__(self, documents: Sequence[Document], shape: Shape) -> None:
+        self._documents = documents
+        self._shape = shape
+        self._datas = [document.data for document in documents]
+        self._forms: list[Form] = [tuple(data) for data in self._datas]
+        self._counts = Counter(self._forms)
+        self.rest_names: set[str] = {name for form in self._counts for name in form if name not in shape.places}
+        self._odd: dict[int, set[str]] = {}
+        self._types: dict[int, dict[str, str]] = {}
+        self._other_stamps: dict[int, dict[str, str]] = {}
+        self.table = self._table()
+
+    def _table(self) -> pa.Table:
+        documents, text = self._documents, pa.string()
+        users = [self._column(name, kind, present) for name, kind, present in self._presence()]
+        columns = {
+            ID: pa.array([document.id for document in documents], text),
+            BORN: pa.array([document.born for document in documents], text),
+            REVISION: pa.array([document.revision for document in documents], text),
+            CREATED: self._stamps("created_at", [document.created_at for document in documents]),
+            UPDATED: self._stamps("updated_at", [document.updated_at for document in documents]),
+            METADATA: pa.array(self._metadata(), text),
+            REST: pa.array(self._rests(), text),
+        }
+        return pa.Table.from_arrays([*columns.values(), *users], schema=self._shape.arrow)
+
+    # ------------------------------------------------------------------------------------------ typed columns
+    def _presence(self) -> Iterable[tuple[str, Kind, int]]:
+        present: Counter[str] = Counter()
+        for form, count in self._counts.items():
+            for name in form:
+                present[name] += count
+        return [(name, kind, present[name]) for name, kind in self._shape.kinds.items()]
+
+    def _column(self, name: str, kind: Kind, present: int) -> pa.Array:
+        if not present:
+            return pa.nulls(len(self._datas), kind.arrow)
+        everywhere = present == len(self._datas)
+        values = list(map(itemgetter(name), self._datas)) if everywhere else [data.get(name) for data in self._datas]
+        types = set(map(type, values))
+        nulls = values.count(None) if type(None) in types else 0
+        if nulls == len(values) - present and kind.may_take(values, types):
+            try:
+                return pa.array(values, kind.arrow)
+            except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
+                pass  # one of them: the closer look says which
+        return self._mixed_column(name, kind, values)
+
+    def _mixed_column(self, name: str, kind: Kind, values: list[Any]) -> pa.Array:
+        """Where some values are of other types, or null: those go to `_rest`."""
+        for row, value in enumerate(values):
+            if not kind.accepts(value) and name in self._datas[row]:
+                self._odd.setdefault(row, set()).add(name)
+                values[row] = None
+        self.rest_names.add(name)
+        for value in values if kind.python is str else ():
+            to_json(value, f"/data/{escape_pointer(name)}", {})  # raises for text that UTF-8 cannot hold
+        return pa.array(values, kind.arrow)
+
+    # ------------------------------------------------------------------------------------------ stamps, metadata
+    def _stamps(self, name: str, texts: list[str]) -> pa.Array:
+        column, others = stamps_of(texts)
+        for row in others:
+            self._other_stamps.setdefault(row, {})[name] = texts[row]
+        return column
+
+    def _metadata(self) -> Iterable[str | None]:
+        texts: list[str | None] = [None] * len(self._documents)
+        for row, document in enumerate(self._documents):
+            if document.metadata:
+                types: dict[str, str] = {}
+                texts[row] = _json(document.metadata, "/metadata", types, document.id)
+                if types:
+                    self._types[row] = types
+        return texts
+
+    # ------------------------------------------------------------------------------------------ _rest
+    def _rests(self) -> Iterable[str | None]:
+        by_form = {form: self._rest_of_form(form) for form in self._counts}
+        rests: list[str | None] = [by_form[form] for form in self._forms]
+        for row in self._special_rows():
+            rests[row] = self._rest_of_row(row)
+        return rests
+
+    def _rest_of_form(self, form: Form) -> str | None:
+        """That of rows which have nothing else to say than how their fields are ordered."""
+        places = self._shape.places
+        in_order = sorted(form, key=lambda name: places.get(name, len(places)))
+        return None if tuple(in_order) == form else dump({"order": form}, "").decode()
+
+    def _special_rows(self) -> Iterable[int]:
+        outside = {form for form in self._counts if not self._shape.places.keys() >= set(form)}
+        rows = {*self._odd, *self._types, *self._other_stamps}
+        rows.update(row for row, document in enumerate(self._documents) if document.fields or document.replaces)
+        if outside:
+            rows.update(row for row, form in enumerate(self._forms) if form in outside)
+        return rows
+
+    def _rest_of_row(self, row: int) -> str | None:
+        document, odd, places = self._documents[row], self._odd.get(row, ()), self._shape.places
+        types = self._types.get(row, {})
+        outside = [name for name in document.data if name not in places or name in odd]
+        tree: dict[str, Any] = dict(self._other_stamps.get(row, {}))
+        if outside:
+            tree["data"] = to_json({name: document.data[name] for name in outside}, "/data", types)
+        if document.fields:
+            tree["fields"] = to_json(document.fields, "/fields", types)
+        if document.replaces:
+            tree["replaces"] = sorted(document.replaces)
+        if types:
+            tree["types"] = types
+        names = list(document.data)
+        typed = [name for name in names if name in places and name not in odd]
+        if names != [*sorted(typed, key=places.__getitem__), *outside]:
+            tree["order"] = names
+        return dump(tree, document.id).decode() if tree else None
+
+
+_PLAIN = frozenset({str, int, bool, type(None)})
+
+
+def _json(mapping: Mapping[str, Any], path: str, types: dict[str, str], id: str) -> str:
+    """The JSON text of a mapping; what it cannot tell is noted in `types`."""
+    if _PLAIN.issuperset(map(type, mapping.values())):
+        try:
+            return dump(mapping, id).decode()
+        except SerializationError:
+            pass  # an integer beyond 64 bits, or what has no JSON at all: the codec knows, and says where
+    return dump(to_json(mapping, path, types), id).decode()
