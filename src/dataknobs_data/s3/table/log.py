@@ -215,19 +215,25 @@ class Log:
     def _settle(self, snapshot: Snapshot, job: Job, fault: Fault | None, deadline: Deadline) -> Committed | Conflict:
         """What came of a commit that was refused, or whose answer was lost."""
         lost = fault is not None and fault.answer_lost
+        time = deadline.for_a_look() if lost else deadline
         try:
-            time = deadline.for_a_look() if lost else deadline
             current = (self.known if fault is None else None) or self._table(time)
-            for commit in self.commits_since(current, snapshot.version, time):
-                if commit.job == job.id:
-                    return Committed(commit.version, current)
+            version = self._version_of(job, current, snapshot.version, lost, time)
         except (Fault, SnapshotExpiredError) as error:
             if lost:
                 raise self._unknown(job, snapshot, f"looking at the log failed: {error}") from error
             raise
+        if version is not None:
+            return Committed(version, current)
         if lost and current.version == snapshot.version:
             raise self._unknown(job, snapshot, f"it is not there yet ({fault})") from fault
         return Conflict(current)
+
+    def _version_of(self, job: Job, current: Snapshot, after: int, lost: bool, deadline: Deadline) -> int | None:
+        """The version that this job committed. Without a lost answer only what is remembered is searched, for the case that
+        an earlier run of the job has committed it: nothing of this one is in the log."""
+        commits = self.commits_since(current, after, deadline) if lost else current.commits
+        return next((commit.version for commit in commits if commit.version > after and commit.job == job.id), None)
 
     def _unknown(self, job: Job, snapshot: Snapshot, seen: str) -> OutcomeUnknownError:
         return OutcomeUnknownError(
