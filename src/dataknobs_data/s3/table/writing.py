@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from dataknobs_data.documents import Document
 from dataknobs_data.s3.table.packs import Pack, PackFile
@@ -23,10 +24,10 @@ WINDOW_ROWS, WINDOW_FIRST = 8192, 512
 WINDOW_BYTES = 8 << 20
 """Of documents that are turned into columns at a time, as Arrow holds them."""
 
-HELD_MAX = 160 << 20
+HELD_MAX = 128 << 20
+"""Bytes as Arrow holds them."""
 _ORDERED = 32 << 20
 _RATIO = 0.25
-_STEP = 1 << 16
 
 
 def packs(
@@ -119,9 +120,12 @@ class PackWriter:
             self._write(held)
             return
         size = held.nbytes
-        order = pa.compute.sort_indices(held[ID])
-        for start in range(0, held.num_rows, _STEP):
-            self._write(held.take(order.slice(start, _STEP)))
+        order, schema, columns = pc.sort_indices(held[ID]), held.schema, held.columns
+        del held
+        ordered = []
+        while columns:  # one by one, so that no more than a column is there twice
+            ordered.append(columns.pop(0).take(order))
+        self._write(pa.Table.from_arrays(ordered, schema=schema))
         assert self._file is not None
         self._ratio = self._file.size / size
 
