@@ -115,4 +115,5 @@ def test_a_listing_is_read_whole(portal: type[Portal], store: ObjectStore, space
     ).encode()
     page = store.list_page("prefix/")
     assert [(item.key, item.etag, item.size) for item in page.items] == [("a.json", '"e"', 1), ("ü b+c.json", "f", 2)]
+    assert [item.modified_text for item in page.items] == ["", "x"]
     assert page.token == "t&1"

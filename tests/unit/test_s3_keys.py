@@ -191,3 +191,22 @@ def test_ids_that_no_record_can_have_are_known_without_asking() -> None:
 
 def test_the_longest_segment_counts_bytes() -> None:
     assert longest_segment_bytes("a/ücü/b.json") == 6
+
+
+def test_the_files_of_a_table() -> None:
+    assert KEYS.table_file("packs/a.parquet") == "records/_table/packs/a.parquet"
+    assert KEYS.log_file(7, "json") == "records/_table/_delta_log/00000000000000000007.json"
+    assert KEYS.last_checkpoint == "records/_table/_delta_log/_last_checkpoint"
+    for kind in ("json", "checkpoint.parquet", "crc"):
+        key = KEYS.log_file(7, kind)
+        assert KEYS.log_name(key) == (7, kind)
+        assert key.startswith(KEYS.log)
+        assert KEYS.log_from(7) < key < KEYS.log_from(8)
+        assert KEYS.id(key) is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", "_last_checkpoint", "7.json", "x/00000000000000000007.json", "00000000000000000007"]
+)
+def test_other_files_beside_a_log(name: str) -> None:
+    assert KEYS.log_name(KEYS.log + name) is None

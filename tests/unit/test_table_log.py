@@ -78,7 +78,7 @@ def test_what_each_step_costs() -> None:
     table.requests()
     assert paths(other.refresh())[-2:] == ["packs/a", "packs/b"]
     assert table.requests() == ["ListObjectsV2", "GetObject", "GetObject"]
-    table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+    table.upkeep(log).checkpoint(log.known, WEEK)
     table.requests()
     table.add(log, "packs/c")
     table.requests()
@@ -92,7 +92,7 @@ def test_the_time_of_a_commit_is_the_stores() -> None:
     for number in range(3):
         table.world.seconds += 10
         table.add(log, f"packs/{number}")
-    assert [commit.modified for commit in log.known.commits] == [None] * 4  # type: ignore[union-attr]
+    assert [commit.modified for commit in log.known.commits] == [None] * 4
     expected = [START + timedelta(seconds=seconds) for seconds in (0, 10, 20, 30)]
     table.requests()
     for process in (log, table.log()):
@@ -210,7 +210,7 @@ def test_other_files_are_no_log() -> None:
 def test_commits_that_are_lost_behind_a_checkpoint() -> None:
     table = Table()
     log = table.made(4)
-    table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+    table.upkeep(log).checkpoint(log.known, WEEK)
     for version in (3, 4):
         table.store.objects.pop(KEYS.log + ENTRY(version))
     assert "has no commit 4, but the newest checkpoint is of version 4: commits were lost" in damaged(table)
@@ -251,14 +251,14 @@ def test_a_table_that_is_another_one() -> None:
     table.store.objects.clear()
     table.made(1)
     assert paths(log.refresh()) == ["packs/0"]
-    assert log.refresh().version == 1  # type: ignore[union-attr]
+    assert log.refresh().version == 1
 
 
 # ---------------------------------------------------------------------------------------------- checkpoints, read
 def test_a_hint_is_only_a_hint() -> None:
     table = Table()
     log = table.made(4)
-    table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+    table.upkeep(log).checkpoint(log.known, WEEK)
     table.add(log, "packs/4")
     hint = table.store.objects[KEYS.last_checkpoint][0]
     for body in (b"", b"{", b"[]", b'{"version":"4"}', b'{"version":99}', b'{"version":2}', b'{"version":-1}'):
@@ -274,11 +274,11 @@ def test_a_hint_is_only_a_hint() -> None:
 def test_a_newer_checkpoint_than_the_hint_says_is_found() -> None:
     table = Table()
     log = table.made(2)
-    table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+    table.upkeep(log).checkpoint(log.known, WEEK)
     hint = table.store.objects[KEYS.last_checkpoint][0]
     for number in range(10):
         table.add(log, f"packs/later-{number}")
-    table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+    table.upkeep(log).checkpoint(log.known, WEEK)
     table.store.write("_last_checkpoint", hint)
     table.requests()
     assert len(paths(table.log().refresh())) == 12
@@ -288,7 +288,7 @@ def test_a_newer_checkpoint_than_the_hint_says_is_found() -> None:
 def test_a_damaged_checkpoint() -> None:
     table = Table()
     log = table.made(2)
-    table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+    table.upkeep(log).checkpoint(log.known, WEEK)
     table.store.write(CHECKPOINT(2), b"PAR1 nonsense PAR1")
     assert f"{KEYS.log}{CHECKPOINT(2)}: a checkpoint that cannot be read" in damaged(table)
 
@@ -310,7 +310,7 @@ def test_of_two_who_create_one_table_one_does() -> None:
 
     def race(operation: str, key: str) -> None:
         if operation == "PutObject" and not rival:
-            rival.append(None)  # type: ignore[arg-type]
+            rival.append(None)
             rival[0] = second.ensure(WIDER, Job("second", "CREATE TABLE"))
 
     table.store.meanwhile = race
@@ -388,7 +388,7 @@ def test_who_decides_for_nothing_commits_nothing() -> None:
     assert log.commit_with(lambda snapshot: None, table.job()) is None
     assert table.requests() == ["ListObjectsV2"]
     assert log.commit_with(lambda snapshot: [], table.job()), "an empty commit is one"
-    assert table.log().refresh().version == 1  # type: ignore[union-attr]
+    assert table.log().refresh().version == 1
 
 
 def test_rivals_until_the_deadline() -> None:
@@ -428,7 +428,7 @@ def test_a_commit_whose_answer_is_lost_is_found_in_the_log(kind: Kind, rival: bo
             table.add(other, "packs/rival")
 
     table.store.meanwhile = race
-    outcome = log.commit(log.known, [pack("packs/mine")], Job("mine", "WRITE"))  # type: ignore[arg-type]
+    outcome = log.commit(log.known, [pack("packs/mine")], Job("mine", "WRITE"))
     assert isinstance(outcome, Committed)
     assert outcome.version == 1
     assert outcome.snapshot.version == 1 + rival
@@ -462,7 +462,7 @@ def test_a_commit_that_cannot_be_looked_for_is_unknown() -> None:
         Break(Kind.SERVER, operation="ListObjectsV2"),
     ]
     with pytest.raises(OutcomeUnknownError, match="looking at the log failed"):
-        log.commit(log.known, [pack("packs/0")], table.job())  # type: ignore[arg-type]
+        log.commit(log.known, [pack("packs/0")], table.job())
 
 
 def test_a_lost_answer_and_a_rival_in_its_place_is_a_conflict() -> None:
@@ -476,7 +476,7 @@ def test_a_lost_answer_and_a_rival_in_its_place_is_a_conflict() -> None:
             table.add(other, "packs/rival")
 
     table.store.meanwhile = race
-    outcome = log.commit(log.known, [pack("packs/mine")], table.job())  # type: ignore[arg-type]
+    outcome = log.commit(log.known, [pack("packs/mine")], table.job())
     assert isinstance(outcome, Conflict)
     assert paths(outcome.snapshot) == ["packs/rival"]
 
@@ -501,7 +501,7 @@ def test_a_table_of_another_program_that_asks_too_much_is_not_written() -> None:
     with pytest.raises(DataFormatError, match="rowTracking"):
         log.commit_with(actions_of(pack("a")), table.job())
     with pytest.raises(DataFormatError, match="rowTracking"):
-        table.upkeep(log).checkpoint(log.known, WEEK)  # type: ignore[arg-type]
+        table.upkeep(log).checkpoint(log.known, WEEK)
     assert table.store.files() == [ENTRY(0)]
 
 
@@ -541,7 +541,7 @@ def test_two_who_add_columns_lose_none() -> None:
     log, other = table.made(), table.log()
     old = other.refresh()
     assert old is not None
-    log.grow(log.known, column("a"), table.job())  # type: ignore[arg-type]
+    log.grow(log.known, column("a"), table.job())
     grown = other.grow(old, column("b"), table.job())
     assert [field["name"] for field in json.loads(grown.schema)["fields"]] == ["_id", "n", "a", "b"]
     table.requests()
@@ -552,6 +552,6 @@ def test_two_who_add_columns_lose_none() -> None:
 def test_a_widening_that_loses_a_column_is_refused() -> None:
     table = Table()
     log = table.made()
-    log.grow(log.known, column("a"), table.job())  # type: ignore[arg-type]
+    log.grow(log.known, column("a"), table.job())
     with pytest.raises(ValueError, match=r"loses or changes the columns \['a'\]"):
-        log.grow(log.known, lambda schema: WIDER, table.job())  # type: ignore[arg-type]
+        log.grow(log.known, lambda schema: WIDER, table.job())

@@ -348,7 +348,7 @@ def test_ten_thousand_commits_are_opened_by_their_checkpoint() -> None:
     for number in range(10_000):
         actions = [pack(f"packs/{number}")]
         if number > 50:
-            actions.append(pack(f"packs/{number - 50}").removed(number))  # type: ignore[arg-type]
+            actions.append(pack(f"packs/{number - 50}").removed(number))
         assert isinstance(log.commit(known(log), actions, table.job()), Committed)
         if number % 100 == 99:
             table.upkeep(log).checkpoint(known(log), WEEK)

@@ -46,6 +46,7 @@ _COLUMNS: dict[str, dict[str, pa.DataType]] = {
 }
 
 _VECTOR = "deletionVector"
+_NOT_READ = frozenset({"partitionValues", "extendedFileMetadata"})
 
 
 def checkpoint_bytes(state: State) -> bytes:
@@ -83,7 +84,7 @@ def _actions(table: pa.Table, name: str) -> Iterator[Action]:
         return
     column = table.column(name).drop_null().combine_chunks()
     known = [column.type.field(i).name for i in range(column.type.num_fields)]
-    wanted = [field for field in (*_COLUMNS[name], _VECTOR) if field in known]
+    wanted = [field for field in (*_COLUMNS[name], _VECTOR) if field in known and field not in _NOT_READ]
     values = [column.field(field).to_pylist() for field in wanted]
     for row in zip(*values, strict=True):
         yield READERS[name](dict(zip(wanted, row, strict=True)))
