@@ -254,6 +254,18 @@ def test_a_table_that_is_another_one() -> None:
     assert log.refresh().version == 1
 
 
+def test_nothing_is_committed_on_what_another_table_was() -> None:
+    table = Table()
+    log = table.made(5)
+    old = log.known
+    table.store.objects.clear()
+    table.made(1)
+    log.refresh()
+    outcome = log.commit(old, [pack("packs/mine")], table.job())
+    assert isinstance(outcome, Conflict)
+    assert table.store.files() == [ENTRY(0), ENTRY(1)]
+
+
 # ---------------------------------------------------------------------------------------------- checkpoints, read
 def test_a_hint_is_only_a_hint() -> None:
     table = Table()

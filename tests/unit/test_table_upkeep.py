@@ -113,6 +113,22 @@ def test_two_who_hint_at_once() -> None:
     assert json.loads(table.store.objects[KEYS.last_checkpoint][0]) == {"version": 3, "size": 5, "numOfAddFiles": 3}
 
 
+def test_a_hint_that_is_not_there_or_may_not_be_seen() -> None:
+    """403 for a missing object, where not all of the bucket may be listed."""
+    table = Table()
+    log = table.made(2)
+    denied = Break(Kind.DENIED, operation="GetObject", times=1)
+    table.store.breaks = [denied]
+    assert len(paths(table.log().refresh())) == 2
+    denied.nth, denied.times = 1, 1
+    table.upkeep(log).checkpoint(known(log), WEEK)
+    assert json.loads(table.store.objects[KEYS.last_checkpoint][0])["version"] == 2
+    denied.nth, denied.times = 1, 99
+    with pytest.raises(Fault) as caught:
+        table.upkeep(log).checkpoint(known(log), WEEK)
+    assert caught.value.kind is Kind.DENIED
+
+
 def test_no_checkpoint_of_what_is_not_in_the_log() -> None:
     table = Table()
     log = table.made(2)

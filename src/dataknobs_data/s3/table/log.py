@@ -206,11 +206,11 @@ class Log:
             return None, Committed(version, made)
 
     def _is_stale(self, snapshot: Snapshot, deadline: Deadline) -> bool:
-        """Whether a newer snapshot is known, having looked where the last look was long ago."""
+        """Whether a newer snapshot is known, or one of another table, having looked where the last look was long ago."""
         if abs(self._runtime.now() - snapshot.seen) > STALE:
             self.refresh(deadline)
         known = self.known
-        return known is not None and known.version > snapshot.version
+        return known is not None and (known.version > snapshot.version or known.metadata.id != snapshot.metadata.id)
 
     def _settle(self, snapshot: Snapshot, job: Job, fault: Fault | None, deadline: Deadline) -> Committed | Conflict:
         """What came of a commit that was refused, or whose answer was lost."""

@@ -22,6 +22,9 @@ from dataknobs_data.s3.table.snapshot import Commit, Entry, Snapshot, State, sna
 OPENINGS_MAX = 3
 """Times that opening begins again when the log is cleaned meanwhile. Each cleaning leaves a checkpoint for the next try."""
 
+NO_HINT = (Kind.MISSING, Kind.DENIED)
+"""Where not all of the bucket may be listed, S3 answers 403 for a missing object (API_GetObject, "Permissions")."""
+
 
 class LogReader:
     """Requests that read the log. `fan`: threads of its own, which nobody uses who calls this."""
@@ -90,7 +93,7 @@ class LogReader:
         try:
             return hinted_version(self._get(self._keys.last_checkpoint, deadline))
         except Fault as fault:
-            if fault.kind is Kind.MISSING:
+            if fault.kind in NO_HINT:
                 return None
             raise
 

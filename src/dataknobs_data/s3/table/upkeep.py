@@ -31,7 +31,7 @@ from dataknobs_data.s3.store import ABSENT, Condition, Fault, Head, Kind, Match,
 from dataknobs_data.s3.table.checkpoint import checkpoint_bytes
 from dataknobs_data.s3.table.features import check_writable
 from dataknobs_data.s3.table.folder import CHECKPOINT, ENTRY, Folder, plan_of
-from dataknobs_data.s3.table.opening import LogReader, hinted_version
+from dataknobs_data.s3.table.opening import NO_HINT, LogReader, hinted_version
 from dataknobs_data.s3.table.snapshot import Snapshot, State
 
 LOG_RETENTION = timedelta(days=30)
@@ -81,9 +81,10 @@ class Upkeep:
 
     def _point_to(self, version: int, state: State, deadline: Deadline | None) -> None:
         """Brings the hint forward to a checkpoint, if it is not there or further."""
+        deadline = deadline or self._caller.deadline()
         hint = {"version": version, "size": state.size, "numOfAddFiles": len(state.packs)}
         for attempt in count():
-            found, condition = self._hint(deadline)
+            found, condition, denied = self._hint(deadline)
             if found >= version:
                 return
             try:
@@ -92,20 +93,22 @@ class Upkeep:
             except Fault as fault:
                 if fault.kind is not Kind.CONDITION:
                     raise
+                if denied:  # so there is a hint, which may not be seen
+                    raise denied from fault
             self._caller.pause(attempt)
 
-    def _hint(self, deadline: Deadline | None) -> tuple[int, Condition]:
-        """The version that the hint names (-1: none), and the condition on which to replace it."""
+    def _hint(self, deadline: Deadline) -> tuple[int, Condition, Fault | None]:
+        """The version that the hint names (-1: none), the condition on which to replace it, and why it cannot be seen."""
         key = self._keys.last_checkpoint
         try:
             blob = self._caller.send("GetObject", lambda store: store.get(key), deadline)
         except Fault as fault:
-            if fault.kind is not Kind.MISSING:
+            if fault.kind not in NO_HINT:
                 raise
-            return -1, ABSENT
+            return -1, ABSENT, fault if fault.kind is Kind.DENIED else None
         assert blob is not None, "no condition was sent"
         version = hinted_version(blob.body)
-        return -1 if version is None else version, Match(blob.etag)
+        return -1 if version is None else version, Match(blob.etag), None
 
     # ------------------------------------------------------------------ cleaning
     def clean(self, retention: timedelta = LOG_RETENTION, deadline: Deadline | None = None) -> int:
