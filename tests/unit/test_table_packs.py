@@ -303,7 +303,7 @@ def test_a_shape_that_grows_on_the_way_loses_nothing(streaming: bool, monkeypatc
 def test_windows_shrink_for_large_records() -> None:
     writer = PackWriter(Shape(), 1 << 40)
     writer.add(many(1))
-    assert writer.window == writing.WINDOW_ROWS
+    assert writer.window == packing.WINDOW
     writer.add([document("x", {"text": "x" * 1_000_000})])
     assert writer.window == 8
 

@@ -29,6 +29,9 @@ BLOOM_WRONG = 0.01
 """Share of absent ids of which the bloom filter says "perhaps"."""
 
 REST_NAMES_MAX = 100
+WINDOW = 8192
+"""Documents that are turned into columns at a time, at most."""
+
 _LEVEL = 3
 _SAMPLE = 4096
 
@@ -113,10 +116,12 @@ class PackFile:
 
 def encode(documents: Iterable[Document], shape: Shape, *, companion: bool = False) -> Pack:
     """One pack of these documents, at least one. Raises SerializationError for a value that has no stored form."""
-    shredded = Shredded(sorted(documents, key=lambda document: document.id), shape)
-    file = PackFile(shredded.table, shape, companion=companion)
-    file.write(shredded.table)
-    return file.finish(shredded.rest_names)
+    every = sorted(documents, key=lambda document: document.id)
+    parts = [Shredded(every[start : start + WINDOW], shape) for start in range(0, len(every), WINDOW)]
+    file = PackFile(parts[0].table, shape, companion=companion)
+    for part in parts:
+        file.write(part.table)
+    return file.finish(set().union(*(part.rest_names for part in parts)))
 
 
 def tail_of(metadata: pq.FileMetaData, size: int) -> int:

@@ -15,20 +15,23 @@ Columns are built one by one, for a value at a time costs several times as much.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain
 from operator import itemgetter
 from typing import Any
 
+import orjson
 import pyarrow as pa
 
 from dataknobs_data.documents import Document
-from dataknobs_data.exceptions import SerializationError
 from dataknobs_data.json_values import dump, escape_pointer, to_json
 from dataknobs_data.s3.table.kinds import Kind
 from dataknobs_data.s3.table.shape import BORN, CREATED, ID, METADATA, REST, REVISION, UPDATED, Shape
 from dataknobs_data.s3.table.stamps import stamps_of
 
 Form = tuple[str, ...]
+_PLAIN = frozenset({str, int, bool, type(None)})
+"""Types of which JSON needs no notes."""
 
 
 class Shredded:
@@ -44,6 +47,7 @@ class Shredded:
         self._datas = [document.data for document in documents]
         self._forms: list[Form] = [tuple(data) for data in self._datas]
         self._counts = Counter(self._forms)
+        self._turned = dict(zip(*self._counts, self._by_name(), strict=True)) if len(self._counts) == 1 else None
         self.rest_names: set[str] = {name for form in self._counts for name in form if name not in shape.places}
         self._odd: dict[int, set[str]] = {}
         self._types: dict[int, dict[str, str]] = {}
@@ -65,6 +69,10 @@ class Shredded:
         return pa.Table.from_arrays([*columns.values(), *users], schema=self._shape.arrow)
 
     # ------------------------------------------------------------------------------------------ typed columns
+    def _by_name(self) -> Iterable[tuple[Any, ...]]:
+        """The values of each field in turn, where all documents have the same ones."""
+        return zip(*[data.values() for data in self._datas], strict=True)
+
     def _presence(self) -> Iterable[tuple[str, Kind, int]]:
         present: Counter[str] = Counter()
         for form, count in self._counts.items():
@@ -75,8 +83,7 @@ class Shredded:
     def _column(self, name: str, kind: Kind, present: int) -> pa.Array:
         if not present:
             return pa.nulls(len(self._datas), kind.arrow)
-        everywhere = present == len(self._datas)
-        values = list(map(itemgetter(name), self._datas)) if everywhere else [data.get(name) for data in self._datas]
+        values = self._values(name, present)
         types = set(map(type, values))
         nulls = values.count(None) if type(None) in types else 0
         if nulls == len(values) - present and kind.may_take(values, types):
@@ -85,6 +92,13 @@ class Shredded:
             except (OverflowError, pa.ArrowInvalid, UnicodeEncodeError):
                 pass  # one of them: the closer look says which
         return self._mixed_column(name, kind, values)
+
+    def _values(self, name: str, present: int) -> list[Any]:
+        if self._turned:
+            return list(self._turned[name])
+        if present == len(self._datas):
+            return list(map(itemgetter(name), self._datas))
+        return [data.get(name) for data in self._datas]
 
     def _mixed_column(self, name: str, kind: Kind, values: list[Any]) -> pa.Array:
         """Where some values are of other types, or null: those go to `_rest`."""
@@ -104,15 +118,21 @@ class Shredded:
             self._other_stamps.setdefault(row, {})[name] = texts[row]
         return column
 
-    def _metadata(self) -> Iterable[str | None]:
-        texts: list[str | None] = [None] * len(self._documents)
-        for row, document in enumerate(self._documents):
-            if document.metadata:
-                types: dict[str, str] = {}
-                texts[row] = _json(document.metadata, "/metadata", types, document.id)
-                if types:
-                    self._types[row] = types
-        return texts
+    def _metadata(self) -> Sequence[str | None]:
+        all_of_them = [document.metadata for document in self._documents]
+        if _PLAIN.issuperset(map(type, chain.from_iterable(metadata.values() for metadata in all_of_them))):
+            try:
+                return [orjson.dumps(metadata).decode() if metadata else None for metadata in all_of_them]
+            except TypeError:
+                pass  # an integer beyond 64 bits, or what has no JSON at all: the codec knows, and says where
+        return [self._metadata_of(row) if metadata else None for row, metadata in enumerate(all_of_them)]
+
+    def _metadata_of(self, row: int) -> str:
+        document, types = self._documents[row], dict[str, str]()
+        tree = to_json(document.metadata, "/metadata", types)
+        if types:
+            self._types[row] = types
+        return dump(tree, document.id).decode()
 
     # ------------------------------------------------------------------------------------------ _rest
     def _rests(self) -> Iterable[str | None]:
@@ -154,16 +174,3 @@ class Shredded:
         if names != [*sorted(typed, key=places.__getitem__), *outside]:
             tree["order"] = names
         return dump(tree, document.id).decode() if tree else None
-
-
-_PLAIN = frozenset({str, int, bool, type(None)})
-
-
-def _json(mapping: Mapping[str, Any], path: str, types: dict[str, str], id: str) -> str:
-    """The JSON text of a mapping; what it cannot tell is noted in `types`."""
-    if _PLAIN.issuperset(map(type, mapping.values())):
-        try:
-            return dump(mapping, id).decode()
-        except SerializationError:
-            pass  # an integer beyond 64 bits, or what has no JSON at all: the codec knows, and says where
-    return dump(to_json(mapping, path, types), id).decode()

@@ -14,20 +14,21 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataknobs_data.documents import Document
-from dataknobs_data.s3.table.packs import Pack, PackFile
+from dataknobs_data.s3.table.packs import WINDOW, Pack, PackFile
 from dataknobs_data.s3.table.shape import ID, Shape, grow
 from dataknobs_data.s3.table.shredding import Shredded
 
 Widen = Callable[[Shape, Sequence[Document]], Shape]
 
-WINDOW_ROWS, WINDOW_FIRST = 8192, 512
+WINDOW_FIRST = 512
 WINDOW_BYTES = 8 << 20
 """Of documents that are turned into columns at a time, as Arrow holds them."""
 
-HELD_MAX = 128 << 20
+HELD_MAX = 96 << 20
 """Bytes as Arrow holds them."""
 _ORDERED = 32 << 20
 _RATIO = 0.25
+_LOOSE_MAX = 8
 
 
 def packs(
@@ -65,6 +66,7 @@ class PackWriter:
 
     def _begin(self) -> None:
         self._held: list[pa.Table] = []
+        self._loose: list[pa.Table] = []
         self._bytes = 0
         self._file: PackFile | None = None
         self._file_shape = self.shape
@@ -89,12 +91,14 @@ class PackWriter:
         table = shredded.table
         self._rest_names |= shredded.rest_names
         self._last = window[-1].id
-        self.window = max(1, min(WINDOW_ROWS, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
+        self.window = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
         if self._file is not None:
             self._file.write(table)
             return
-        self._held.append(table)
+        self._loose.append(table)
         self._bytes += table.nbytes
+        if len(self._loose) >= _LOOSE_MAX:
+            self._pack_tight()
         if self._ordered and self._bytes >= _ORDERED:
             self._write(self._united())
 
@@ -105,9 +109,9 @@ class PackWriter:
 
     def finish(self) -> Pack | None:
         """The pack of what was added since the last one; None where that is nothing."""
-        if self._file is None and not self._held:
+        if self._file is None and not self._bytes:
             return None
-        if self._held:
+        if self._bytes:
             self._write_sorted()
         assert self._file is not None
         pack = self._file.finish(self._rest_names)
@@ -131,9 +135,16 @@ class PackWriter:
 
     def _united(self) -> pa.Table:
         """What is held, as one table of the newest shape."""
+        self._pack_tight()
         table = pa.concat_tables(self._held, promote_options="default")
         self._held, self._bytes, self._file_shape = [], 0, self.shape
         return table.select(list(self.shape.columns)) if table.column_names != list(self.shape.columns) else table
+
+    def _pack_tight(self) -> None:
+        """Many small buffers leave as much memory unused between them as they take."""
+        if self._loose:
+            self._held.append(pa.concat_tables(self._loose, promote_options="default").combine_chunks())
+            self._loose = []
 
     def _write(self, table: pa.Table) -> None:
         if self._file is None:
