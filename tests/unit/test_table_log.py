@@ -121,6 +121,33 @@ def test_a_page_that_fails_is_no_end_of_a_log() -> None:
         table.log().refresh()
 
 
+def test_a_file_that_comes_back() -> None:
+    table = Table()
+    log = table.made(1)
+    log.commit_with(actions_of(Remove("packs/0", 1)), table.job())
+    made = log.commit_with(actions_of(pack("packs/0", stats="{}")), table.job())
+    assert made
+    for snapshot in (made.snapshot, table.log().refresh()):
+        assert snapshot.packs == {"packs/0": pack("packs/0", stats="{}")}
+        assert snapshot.removed == {}
+
+
+def test_a_slow_refresh_does_not_undo_a_fast_one() -> None:
+    table = Table(max_workers=4)
+    log, other = table.made(), table.log()
+    table.add(other, "packs/a")
+
+    def overtake(operation: str, key: str) -> None:
+        if operation == "GetObject":
+            table.store.meanwhile = lambda operation, key: None
+            table.add(other, "packs/b")
+            assert paths(log.refresh()) == ["packs/a", "packs/b"]
+
+    table.store.meanwhile = overtake
+    assert paths(log.refresh()) == ["packs/a", "packs/b"]
+    assert paths(log.known) == ["packs/a", "packs/b"]
+
+
 def test_snapshots_do_not_change() -> None:
     table = Table()
     log = table.made(1)
@@ -213,7 +240,10 @@ def test_commits_that_are_lost_behind_a_checkpoint() -> None:
     table.upkeep(log).checkpoint(log.known, WEEK)
     for version in (3, 4):
         table.store.objects.pop(KEYS.log + ENTRY(version))
-    assert "has no commit 4, but the newest checkpoint is of version 4: commits were lost" in damaged(table)
+    said = "has no commit 4, but the newest checkpoint is of version 4: commits were lost"
+    assert said in damaged(table)
+    table.store.objects.pop(KEYS.last_checkpoint)
+    assert said in damaged(table)
 
 
 def test_the_log_went_back() -> None:
@@ -445,6 +475,26 @@ def test_a_commit_whose_answer_is_lost_is_found_in_the_log(kind: Kind, rival: bo
     assert outcome.version == 1
     assert outcome.snapshot.version == 1 + rival
     assert outcome.snapshot.commits[1].job == "mine"
+
+
+def test_a_commit_whose_answer_is_lost_is_found_behind_a_checkpoint() -> None:
+    table = Table(max_retries=1)
+    log, other = table.made(), table.log()
+    known = log.known
+    table.store.breaks = [Break(Kind.NETWORK, operation="PutObject", before=False)]
+
+    def hide(operation: str, key: str) -> None:
+        if operation == "ListObjectsV2":
+            table.store.meanwhile = lambda operation, key: None
+            table.add(other, "packs/rival")
+            table.upkeep(other).checkpoint(other.known, WEEK)
+            table.store.objects.pop(KEYS.log + ENTRY(0))
+
+    table.store.meanwhile = hide
+    outcome = log.commit(known, [pack("packs/mine")], Job("mine", "WRITE"))
+    assert isinstance(outcome, Committed)
+    assert outcome.version == 1
+    assert [commit.version for commit in outcome.snapshot.commits] == [2]
 
 
 def test_a_commit_whose_answers_are_all_lost() -> None:
