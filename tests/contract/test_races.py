@@ -12,6 +12,7 @@ import pytest
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError
 from dataknobs_data.records import Record
+from tests.contract.backends import Backend
 
 THREADS = 8
 
@@ -51,6 +52,12 @@ def value(db: SyncDatabase, id: str) -> Any:
     return found["n"]
 
 
+def skip_where_deletes_are_two_steps(backend: Backend) -> None:
+    """SeaweedFS 4.48, where it keeps versions, checks a DELETE's condition before it deletes: docs/decisions/0007."""
+    if backend.name == "s3-versioned":
+        pytest.skip("this store's conditional DELETE is not atomic where it keeps versions")
+
+
 def test_of_racing_creators_exactly_one_wins(db: SyncDatabase) -> None:
     for round in range(3):
         id = f"round-{round}"
@@ -66,12 +73,14 @@ def test_of_racing_updates_at_one_version_exactly_one_wins(db: SyncDatabase) -> 
     assert value(db, "a") == winner_of(answers, ConcurrencyError)
 
 
-def test_of_racing_deletes_exactly_one_says_true(db: SyncDatabase) -> None:
+def test_of_racing_deletes_exactly_one_says_true(db: SyncDatabase, backend: Backend) -> None:
+    skip_where_deletes_are_two_steps(backend)
     db.create(Record({"n": 0}, id="a"))
     assert Counter(race(lambda number: db.delete("a"))) == {True: 1, False: THREADS - 1}
 
 
-def test_a_delete_and_an_update_at_one_version_cannot_both_win(db: SyncDatabase) -> None:
+def test_a_delete_and_an_update_at_one_version_cannot_both_win(db: SyncDatabase, backend: Backend) -> None:
+    skip_where_deletes_are_two_steps(backend)
     for round in range(3):
         id = f"round-{round}"
         db.create(Record({"n": -1}, id=id))

@@ -76,7 +76,7 @@ class Client:
 
 def once_more(bench: S3Bench, kind: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The same work in this process; what was acknowledged."""
-    monkeypatch.setattr(sys, "argv", ["", json.dumps(settings(bench)), kind, "again"])
+    monkeypatch.setattr(sys, "argv", ["", json.dumps(bench.config()), kind, "again"])
     with redirect_stdout(StringIO()) as out:
         exec(CLIENT, {})
     lines = out.getvalue().splitlines()

@@ -38,6 +38,7 @@ def for_people(json: bool, table: bool) -> bool:
 
 def say(message: str, style: str = "") -> None:
     """One line on stderr."""
+    _flush()
     stderr.print(Text(escaped(message, keep="\n"), style), soft_wrap=True)
 
 
@@ -51,8 +52,17 @@ def ask(question: str) -> None:
         raise typer.Exit(Exit.OK)
 
 
+def _flush() -> None:
+    """Where both streams go to one place, what was printed before stands before."""
+    try:
+        sys.stdout.flush()
+    except (BrokenPipeError, ValueError):
+        pass  # whoever read the results is gone; what goes to stderr still has its reader
+
+
 def error(message: str) -> None:
     """What went wrong, on stderr."""
+    _flush()
     stderr.print(Text.assemble(("error: ", "bold red"), escaped(message, keep="\n")), soft_wrap=True)
 
 
