@@ -24,7 +24,7 @@ WINDOW_FIRST = 512
 WINDOW_BYTES = 8 << 20
 """Of documents that are turned into columns at a time, as Arrow holds them."""
 
-HELD_MAX = 96 << 20
+HELD_MAX = 64 << 20
 """Bytes as Arrow holds them."""
 _ORDERED = 32 << 20
 _RATIO = 0.25
