@@ -32,7 +32,10 @@ def listening_addresses(pid: int) -> set[str]:
     """Where a process listens on TCP, as /proc writes addresses: 'IP:PORT' in hexadecimal."""
     inodes = set()
     for link in Path(f"/proc/{pid}/fd").iterdir():
-        target = os.readlink(link)
+        try:
+            target = os.readlink(link)
+        except FileNotFoundError:  # closed since it was listed
+            continue
         if target.startswith("socket:["):
             inodes.add(target[8:-1])
     found = set()
