@@ -23,7 +23,7 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.s3.faults import public_error, translated
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.store import Fault, Kind
-from dataknobs_data.s3.stores.boto import _faults, kind_of
+from dataknobs_data.s3.stores.failures import faults, kind_of
 from dataknobs_data.s3.stores.obs import fault_of
 
 PLACE = Place("my-bucket", "http://store:9000")
@@ -98,7 +98,7 @@ def test_an_id_cannot_speak_for_the_store() -> None:
 
 
 def boto_fault(error: Exception) -> Fault:
-    with pytest.raises(Fault) as caught, _faults():
+    with pytest.raises(Fault) as caught, faults():
         raise error
     return caught.value
 

@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from botocore import xform_name
-from botocore.exceptions import (
-    BotoCoreError,
-    ClientError,
-    ConnectionError,
-    ConnectTimeoutError,
-    CredentialRetrievalError,
-    EndpointConnectionError,
-    HTTPClientError,
-    IncompleteReadError,
-    NoCredentialsError,
-    ResponseStreamingError,
-    SSOError,
-    TokenRetrievalError,
-)
-from botocore.parsers import ResponseParserError
+from botocore.exceptions import ClientError
 
 from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.store import (
@@ -43,6 +28,7 @@ from dataknobs_data.s3.store import (
     VersionPage,
 )
 from dataknobs_data.s3.stores.checksums import Checksum, add_content_md5, asks_for_checksum
+from dataknobs_data.s3.stores.failures import fault_of_answer, faults, status_of
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -69,11 +55,11 @@ class BotoStore:
     # ------------------------------------------------------------------ objects
     def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
         extra: Any = _given(IfNoneMatch=unless_etag, VersionId=version_id)
-        with _faults():
+        with faults():
             try:
                 answer = self._client.get_object(**self._where, Key=key, **extra)
             except ClientError as error:
-                if _status(error) == 304:
+                if status_of(error) == 304:
                     return None
                 raise
             body = answer["Body"].read()
@@ -83,7 +69,7 @@ class BotoStore:
 
     def head(self, key: str, *, version_id: str | None = None) -> Head:
         extra: Any = _given(VersionId=version_id)
-        with _faults(bare_404=Kind.MISSING):
+        with faults(bare_404=Kind.MISSING):
             answer = self._client.head_object(**self._where, Key=key, **extra)
             now = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
             return Head(
@@ -99,7 +85,7 @@ class BotoStore:
 
     def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
         def send() -> str:
-            with _faults():
+            with faults():
                 return self._client.put_object(
                     **self._where, Key=key, Body=body, **self._headers(options), **_condition(condition)
                 )["ETag"]
@@ -107,19 +93,19 @@ class BotoStore:
         return self._with_checksum_if_asked(send)
 
     def delete(self, key: str, condition: Match | None) -> None:
-        with _faults():
+        with faults():
             self._client.delete_object(**self._where, Key=key, **_condition(condition))
 
     def delete_many(self, keys: Sequence[str]) -> dict[str, Fault]:
-        with _faults():
+        with faults():
             answer = self._client.delete_objects(
                 **self._where, Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True}
             )
-        return {e["Key"]: _fault(None, e.get("Code"), e.get("Message", "")) for e in answer.get("Errors", ())}
+        return {e["Key"]: fault_of_answer(None, e.get("Code"), e.get("Message", "")) for e in answer.get("Errors", ())}
 
     def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
         extra: Any = _given(ContinuationToken=token, StartAfter=start_after)
-        with _faults():
+        with faults():
             answer = self._client.list_objects_v2(**self._where, Prefix=prefix, **extra)
             lines: Any = answer.get("Contents", ())  # as stores/parsing.py makes them: times are text
             items = [
@@ -130,26 +116,26 @@ class BotoStore:
 
     def list_versions(self, prefix: str, *, after: tuple[str, str] | None = None) -> VersionPage:
         extra: Any = _given(KeyMarker=after and after[0], VersionIdMarker=after and after[1])
-        with _faults():
+        with faults():
             answer = self._client.list_object_versions(**self._where, Prefix=prefix, **extra)
             lines = _in_order(answer)
             more = (answer["NextKeyMarker"], answer["NextVersionIdMarker"]) if answer["IsTruncated"] else None
             return VersionPage([_listed_version(line) for line in lines], more)
 
     def get_tags(self, key: str) -> dict[str, str]:
-        with _faults():
+        with faults():
             answer = self._client.get_object_tagging(**self._where, Key=key)
             return {tag["Key"]: tag["Value"] for tag in answer["TagSet"]}
 
     # ------------------------------------------------------------------ multipart uploads
     def create_upload(self, key: str, options: PutOptions) -> str:
-        with _faults():
+        with faults():
             return self._client.create_multipart_upload(**self._where, Key=key, **self._headers(options))["UploadId"]
 
     def upload_part(self, key: str, upload_id: str, number: int, body: memoryview) -> str:
         def send() -> str:
             part: Any = io.BufferedReader(_View(body))
-            with _faults():
+            with faults():
                 return self._client.upload_part(
                     **self._where, Key=key, UploadId=upload_id, PartNumber=number, Body=part, ContentLength=len(body)
                 )["ETag"]
@@ -158,13 +144,13 @@ class BotoStore:
 
     def complete_upload(self, key: str, upload_id: str, etags: Sequence[str], condition: Condition) -> str:
         parts: Any = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
-        with _faults():
+        with faults():
             return self._client.complete_multipart_upload(
                 **self._where, Key=key, UploadId=upload_id, MultipartUpload={"Parts": parts}, **_condition(condition)
             )["ETag"]
 
     def abort_upload(self, key: str, upload_id: str) -> None:
-        with _faults():
+        with faults():
             self._client.abort_multipart_upload(**self._where, Key=key, UploadId=upload_id)
 
     # ------------------------------------------------------------------ checksums
@@ -188,7 +174,7 @@ class BotoStore:
 
     # ------------------------------------------------------------------ the bucket
     def head_bucket(self) -> None:
-        with _faults(bare_404=Kind.NO_BUCKET):
+        with faults(bare_404=Kind.NO_BUCKET):
             self._client.head_bucket(**self._where)
 
     def create_bucket(self) -> None:
@@ -197,7 +183,7 @@ class BotoStore:
             {} if self.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": self.region}}
         )
         try:
-            with _faults():
+            with faults():
                 self._client.create_bucket(Bucket=self.bucket, **place)
         except Fault as fault:
             if fault.code not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
@@ -205,14 +191,14 @@ class BotoStore:
 
     def control(self, operation: str, **parameters: Any) -> dict[str, Any]:
         where = {} if "Bucket" in parameters else self._where
-        with _faults(bare_404=Kind.MISSING if operation.startswith("Head") else Kind.SERVER):
+        with faults(bare_404=Kind.MISSING if operation.startswith("Head") else Kind.SERVER):
             answer: dict[str, Any] = getattr(self._client, xform_name(operation))(**where, **parameters)
         return answer
 
     def presign(self, key: str, seconds: int, *, version_id: str | None = None) -> str:
         # Without the expected owner: it would be signed as a header, which no browser sends.
         parameters = {"Bucket": self.bucket, "Key": key, **_given(VersionId=version_id)}
-        with _faults():
+        with faults():
             return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def _headers(self, options: PutOptions) -> Any:
@@ -298,97 +284,3 @@ def _condition(condition: Condition) -> Any:
     if isinstance(condition, Absent):
         return {"IfNoneMatch": "*"}
     return {"IfMatch": condition.etag} if condition else {}
-
-
-# ---------------------------------------------------------------------------------------------- how requests fail
-_BY_CODE = {
-    "NoSuchBucket": Kind.NO_BUCKET,
-    "NoSuchKey": Kind.MISSING,
-    "NoSuchVersion": Kind.MISSING,
-    "NoSuchUpload": Kind.MISSING,
-    "NoSuchObjectLockConfiguration": Kind.UNSET,
-    "NoSuchLifecycleConfiguration": Kind.UNSET,
-    "NoSuchBucketPolicy": Kind.UNSET,
-    "NoSuchPublicAccessBlockConfiguration": Kind.UNSET,
-    "NoSuchTagSet": Kind.UNSET,
-    "ObjectLockConfigurationNotFoundError": Kind.UNSET,
-    "ReplicationConfigurationNotFoundError": Kind.UNSET,
-    "ServerSideEncryptionConfigurationNotFoundError": Kind.UNSET,
-    "InvalidBucketState": Kind.REFUSED,
-    "RestoreAlreadyInProgress": Kind.REFUSED,
-    "ObjectAlreadyInActiveTierError": Kind.REFUSED,
-    "GlacierExpeditedRetrievalNotAvailable": Kind.REFUSED,
-    "OperationAborted": Kind.THROTTLED,
-    "MethodNotAllowed": Kind.UNSUPPORTED,
-    "InvalidObjectState": Kind.ARCHIVED,
-    "InvalidAccessKeyId": Kind.CREDENTIALS,
-    "SignatureDoesNotMatch": Kind.CREDENTIALS,
-    "ExpiredToken": Kind.CREDENTIALS,
-    "InvalidToken": Kind.CREDENTIALS,
-    "TokenRefreshRequired": Kind.CREDENTIALS,
-    "AuthorizationHeaderMalformed": Kind.REGION,
-    "PermanentRedirect": Kind.REGION,
-    "TemporaryRedirect": Kind.REGION,
-    "IllegalLocationConstraintException": Kind.REGION,
-    "SlowDown": Kind.THROTTLED,
-    "ServiceUnavailable": Kind.THROTTLED,
-    "Throttling": Kind.THROTTLED,
-    "RequestLimitExceeded": Kind.THROTTLED,
-    "TooManyRequests": Kind.THROTTLED,
-    "RequestTimeout": Kind.NETWORK,
-    "BadDigest": Kind.NETWORK,
-    "IncompleteBody": Kind.NETWORK,
-    "NotImplemented": Kind.UNSUPPORTED,
-    "PreconditionFailed": Kind.CONDITION,
-    "ConditionalRequestConflict": Kind.CONDITION,
-    "InternalError": Kind.SERVER,
-    "AccessDenied": Kind.DENIED,
-}
-"""https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html"""
-
-_BY_STATUS = {
-    301: Kind.REGION, 307: Kind.REGION, 401: Kind.CREDENTIALS, 403: Kind.DENIED, 404: Kind.SERVER, 405: Kind.UNSUPPORTED,
-    408: Kind.NETWORK, 409: Kind.CONDITION, 412: Kind.CONDITION, 429: Kind.THROTTLED, 501: Kind.UNSUPPORTED,
-}  # fmt: skip
-"""Where there is no code of S3's, something else may have answered: a 404 then says nothing about the object, and after a
-503 the request may have been applied."""
-
-
-def kind_of(status: int | None, code: str | None) -> Kind:
-    """What a failed answer means, by S3's error code, else by HTTP status."""
-    if code in _BY_CODE:
-        return _BY_CODE[code]
-    if status in _BY_STATUS:
-        return _BY_STATUS[status]
-    return Kind.SERVER if status is not None and status >= 500 else Kind.REFUSED
-
-
-def _fault(status: int | None, code: str | None, message: str, bare_404: Kind = Kind.SERVER) -> Fault:
-    detail = ", ".join(part for part in (f"HTTP {status}" if status else "", code or "", message) if part)
-    kind = bare_404 if status == 404 and not code else kind_of(status, code)
-    return Fault(kind, detail, status=status, code=code)
-
-
-def _status(error: ClientError) -> int | None:
-    return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-
-
-@contextmanager
-def _faults(bare_404: Kind = Kind.SERVER) -> Iterator[None]:
-    """Turns every error of botocore into a Fault. `bare_404`: what a 404 without a code means (answers to HEAD)."""
-    try:
-        yield
-    except ClientError as error:
-        answer = error.response.get("Error", {})
-        code = answer.get("Code") or ""
-        raise _fault(_status(error), None if code.isdigit() else code, answer.get("Message", ""), bare_404) from error
-    except (EndpointConnectionError, ConnectTimeoutError) as error:
-        raise Fault(Kind.UNREACHABLE, str(error)) from error
-    except (ConnectionError, HTTPClientError, IncompleteReadError, ResponseStreamingError) as error:
-        raise Fault(Kind.NETWORK, str(error)) from error
-    except (NoCredentialsError, CredentialRetrievalError, TokenRetrievalError, SSOError) as error:
-        raise Fault(Kind.CREDENTIALS, str(error)) from error
-    except BotoCoreError as error:
-        raise Fault(Kind.REFUSED, str(error)) from error
-    except (KeyError, ValueError, ResponseParserError) as error:
-        raise Fault(Kind.SERVER, f"its answer is none that S3 gives: {error!r}") from error

@@ -17,8 +17,9 @@ from obstore.store import S3Store
 from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Kind, PutOptions
-from dataknobs_data.s3.stores.boto import BotoStore, kind_of
+from dataknobs_data.s3.stores.boto import BotoStore
 from dataknobs_data.s3.stores.checksums import Checksum
+from dataknobs_data.s3.stores.failures import kind_of
 
 if TYPE_CHECKING:
     from obstore import GetOptions, PutMode
