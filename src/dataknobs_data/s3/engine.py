@@ -95,6 +95,7 @@ class S3Engine(Engine):
         self._clock = WriteClock.of(self._place.endpoint, self._place.bucket)
         self._edge = self._open_edge()
         self._objects = Objects(self._caller, self._keys, RecordCache(self._settings.cache_bytes), self._edge)
+        self._objects.etags_tell = self._place.behaves_like_aws
         guarded = not self._place.behaves_like_aws
         self._uploader = Uploader(self._caller, self._keys, self._settings, self._runtime, guarded=guarded)
         self._format = FormatFile(self._caller, self._keys, self._settings.layout)
@@ -141,6 +142,7 @@ class S3Engine(Engine):
         if self._settings.require_conditions:
             require_conditions(found, self._place)
         require_encryption(self._caller, self._keys, self._place, self._settings.encryption, self._runtime.new_id())
+        self._objects.etags_tell = found.distinct_etags
         if not found.distinct_etags:
             self._objects.cache, self._objects.edge = RecordCache(0), None  # ETags of many contents prove nothing
         if self._settings.tags and not found.tags:

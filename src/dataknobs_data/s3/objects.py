@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 from dataknobs_data import codec
@@ -26,11 +27,16 @@ class Stored:
 
 
 class Objects:
-    """Reads single documents. Raises Fault where the store fails."""
+    """Reads single documents. Raises Fault where the store fails.
+
+    `etags_tell`: it is known that this store gives other contents another ETag. Until then only documents whose ETag is the
+    MD5 of their content are kept.
+    """
 
     def __init__(self, caller: Caller, keys: Keys, cache: RecordCache, edge: Edge | None = None) -> None:
         self.cache = cache
         self.edge = edge
+        self.etags_tell = False
         self._caller = caller
         self._keys = keys
 
@@ -123,7 +129,7 @@ class Objects:
         self._caller.meter.moved(down=len(copy.body))
         if codec.loads(copy.body).get("id", id) != id:
             return NoCopy("what it sends is another record")
-        self.cache.put(key, copy)
+        self._keep(key, copy)
         return stored
 
     def fetch_version(self, id: str, version_id: str) -> Document | None:
@@ -180,8 +186,14 @@ class Objects:
     def _hold(self, key: str, blob: Blob) -> Held:
         self._caller.meter.moved(down=len(blob.body))
         held = _held(blob)
-        self.cache.put(key, held)
+        self._keep(key, held)
         return held
+
+    def _keep(self, key: str, held: Held) -> None:
+        if self.etags_tell or hashlib.md5(held.body, usedforsecurity=False).hexdigest() == held.etag.strip('"'):
+            self.cache.put(key, held)
+        else:
+            self.cache.drop(key)
 
     def _stored(self, id: str, held: Held, *, certain: bool) -> Stored:
         birth = "etag:" + held.etag.strip('"')
