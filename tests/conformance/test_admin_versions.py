@@ -88,6 +88,8 @@ def test_what_the_store_can_do_is_tried_again_in_the_changed_bucket(bench: S3Ben
     db = bench.open()
     where = (bench.server.endpoint, bench.bucket)
     assert where in probe._known
+    db.enable_versioning(dry_run=True)
+    assert where in probe._known
     db.enable_versioning()
     assert where not in probe._known
     db.create(Record({}, id="x"))

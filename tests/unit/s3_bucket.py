@@ -39,6 +39,10 @@ class FakeBucket:
         found: dict[str, Any] = answer(parameters) if callable(answer) else deepcopy(answer)
         return found
 
+    def head_bucket(self) -> None:
+        """See ObjectStore."""
+        self.control("HeadBucket")
+
     @property
     def operations(self) -> list[str]:
         """What was asked for, in order."""

@@ -109,14 +109,15 @@ class S3Database(SyncDatabase):
 
         It holds for the whole bucket, and can be suspended but not undone. Every version is paid for until it is deleted.
         """
-        plan = Versioning(self._s3().control).enable(dry_run=dry_run)
-        self._s3().bucket_changed()
-        return plan
+        return self._switched(Versioning(self._s3().control).enable(dry_run=dry_run))
 
     def suspend_versioning(self, *, dry_run: bool = False) -> Plan:
         """From now on a write replaces what was there. The versions that there are stay."""
-        plan = Versioning(self._s3().control).suspend(dry_run=dry_run)
-        self._s3().bucket_changed()
+        return self._switched(Versioning(self._s3().control).suspend(dry_run=dry_run))
+
+    def _switched(self, plan: Plan) -> Plan:
+        if plan.applied:
+            self._s3().bucket_changed()
         return plan
 
     def history(self, id: str, *, limit: int | None = None) -> list[Version]:

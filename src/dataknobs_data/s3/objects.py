@@ -14,6 +14,7 @@ from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.edge import Edge, NoCopy
 from dataknobs_data.s3.headers import outline
 from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.missing import check_bucket, says_missing
 from dataknobs_data.s3.store import Blob, Fault, Head, Kind, Listed
 
 
@@ -64,7 +65,7 @@ class Objects:
                 "GetObject", lambda store: store.get(key, unless_etag=held.etag if held else None), deadline
             )
         except Fault as fault:
-            if not self._says_missing(key, fault, deadline):
+            if not says_missing(self._caller, key, fault, deadline):
                 raise
             self.cache.drop(key)
             return None
@@ -159,29 +160,13 @@ class Objects:
         try:
             return self._caller.send("HeadObject", lambda store: store.head(key), deadline)
         except Fault as fault:
-            if self._says_missing(key, fault, deadline):
+            if says_missing(self._caller, key, fault, deadline):
                 return None
             raise
 
-    def _says_missing(self, key: str, fault: Fault, deadline: Deadline | None) -> bool:
-        """Whether a failed GET or HEAD means that there is no such object. Whom S3 does not let list the whole bucket, it
-        answers 403 for that too (API_GetObject, "Permissions"); a listing of this key alone tells, where it is allowed.
-        """
-        if fault.kind is not Kind.DENIED:
-            return fault.kind is Kind.MISSING
-        try:
-            page = self._caller.send("ListObjectsV2", lambda store: store.list_page(key), deadline)
-        except Fault:
-            return False
-        return page.token is None and all(item.key != key for item in page.items)
-
     def check_bucket(self, deadline: Deadline | None = None) -> None:
         """Raises Fault when the bucket is gone."""
-        try:
-            self._caller.send("HeadBucket", lambda store: store.head_bucket(), deadline)
-        except Fault as fault:
-            if fault.kind is not Kind.DENIED:  # a policy may allow the objects but not the bucket
-                raise
+        check_bucket(self._caller, deadline)
 
     def _hold(self, key: str, blob: Blob) -> Held:
         self._caller.meter.moved(down=len(blob.body))

@@ -6,7 +6,8 @@ from typing import Any
 
 from dataknobs_data.documents import check_id
 from dataknobs_data.s3.admin.control import Control
-from dataknobs_data.s3.store import Fault, Kind
+from dataknobs_data.s3.missing import check_bucket, says_missing
+from dataknobs_data.s3.store import Fault
 
 
 def headers_of_record(control: Control, id: str, doing: str) -> dict[str, Any] | None:
@@ -15,11 +16,10 @@ def headers_of_record(control: Control, id: str, doing: str) -> dict[str, Any] |
     try:
         return control.attempt("HeadObject", Key=key)
     except Fault as fault:
-        if fault.kind is not Kind.MISSING:
+        if not says_missing(control.caller, key, fault):
             raise control.error("HeadObject", doing, fault) from fault
     try:
-        control.attempt("HeadBucket")  # an answer to HEAD has no body to tell a missing bucket from a missing object
+        check_bucket(control.caller)
     except Fault as second:
-        if second.kind is not Kind.DENIED:  # a policy may allow the objects but not the bucket
-            raise control.error("HeadBucket", doing, second) from second
+        raise control.error("HeadBucket", doing, second) from second
     return None
