@@ -10,7 +10,7 @@ from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.store import Fault, Kind
+from dataknobs_data.s3.store import Fault, Kind, Page
 from tests.unit.s3_fakes import FakeWorld, caller, settings
 
 AWS = "https://s3.us-east-1.amazonaws.com"
@@ -42,6 +42,15 @@ class FakeBucket:
     def head_bucket(self) -> None:
         """See ObjectStore."""
         self.control("HeadBucket")
+
+    def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
+        """See ObjectStore; the answer is the page."""
+        self.sent.append(("ListObjectsV2", {"Prefix": prefix}))
+        answer = self.answers.get("ListObjectsV2", denied())
+        if isinstance(answer, Fault):
+            raise answer
+        page: Page = answer
+        return page
 
     @property
     def operations(self) -> list[str]:

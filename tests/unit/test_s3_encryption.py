@@ -11,7 +11,7 @@ from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionErro
 from dataknobs_data.s3.admin.encryption import BucketEncryption, ObjectEncryption, is_stores_own, removing, setting
 from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.settings import s3_settings
-from dataknobs_data.s3.store import Fault, Kind
+from dataknobs_data.s3.store import Fault, Kind, Page
 from tests.unit.s3_bucket import FakeBucket, denied, unset
 
 ARN = "arn:aws:kms:us-east-1:123456789012:key/11111111-2222-3333-4444-555555555555"
@@ -233,3 +233,5 @@ def test_there_is_no_encryption_of_what_is_not_there() -> None:
     bucket = FakeBucket({"HeadObject": denied()})
     with pytest.raises(DatabaseConnectionError, match="s3:GetObject"):
         BucketEncryption(bucket.control_plane).of("x")
+    bucket = FakeBucket({"HeadObject": denied(), "ListObjectsV2": Page([], None), "HeadBucket": denied()})
+    assert BucketEncryption(bucket.control_plane).of("x") is None, "who may list the prefix only is told 403 for that"
