@@ -346,6 +346,7 @@ def test_of_many_nothing_more_is_sent_where_the_store_answers_nothing(bench: S3B
     with WireProxy(bench.server.port) as proxy:
         db = bench.open(endpoint_url=proxy.endpoint)
         fault = proxy.fault(Answer(403, "AccessDenied"), operation="HeadObject", times=None)
+        proxy.fault(Answer(403, "AccessDenied"), operation="ListObjectsV2", times=None)
         with pytest.raises(BatchError, match="Nothing after index 4 was attempted") as caught:
             db.object_lock.hold([f"r{number}" for number in range(20)])
         assert (caught.value.stopped, fault.hits) == (True, 5)
