@@ -7,7 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dataknobs_data.exceptions import ConfigurationError, RecordValidationError
-from dataknobs_data.s3.keys import KEY_BYTES_MAX, Keys, check_prefix, longest_segment_bytes
+from dataknobs_data.s3.keys import (
+    KEY_BYTES_MAX,
+    Keys,
+    check_prefix,
+    companion_of,
+    ids_path,
+    longest_segment_bytes,
+    pack_path,
+)
 
 KEYS = Keys("records/")
 
@@ -210,3 +218,48 @@ def test_the_files_of_a_table() -> None:
 )
 def test_other_files_beside_a_log(name: str) -> None:
     assert KEYS.log_name(KEYS.log + name) is None
+
+
+def test_packs_and_their_companions() -> None:
+    path = pack_path("01J")
+    assert path == "packs/01J.parquet"
+    assert companion_of(path) == ids_path("01J") == "_ids/01J.parquet"
+    assert KEYS.table_file(path) == KEYS.packs + "01J.parquet" == "records/_table/packs/01J.parquet"
+    assert KEYS.table_file(ids_path("01J")) == KEYS.ids + "01J.parquet" == "records/_table/_ids/01J.parquet"
+    for path in (pack_path("01J"), ids_path("01J")):
+        assert KEYS.table_path(KEYS.table_file(path)) == path
+        assert KEYS.id(KEYS.table_file(path)) is None
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "packs/a.parquet",
+        "records/packs/a.parquet",
+        "records/_table/packs/",
+        "records/_table/packs/.parquet",
+        "records/_table/packs/a.parquet.tmp",
+        "records/_table/packs/day=1/a.parquet",
+        "records/_table/a.parquet",
+        "records/_table/_delta_log/a.parquet",
+        "others/_table/packs/a.parquet",
+    ],
+)
+def test_other_files_of_a_table(key: str) -> None:
+    assert KEYS.table_path(key) is None
+
+
+def test_marks_and_journals_of_loads() -> None:
+    mark, journal = KEYS.load("01J"), KEYS.load_journal("01J")
+    assert mark == KEYS.loads + "01J.json" == "records/_jobs/loads/01J.json"
+    assert (KEYS.load_id(mark), KEYS.load_journal_id(mark)) == ("01J", None)
+    assert (KEYS.load_id(journal), KEYS.load_journal_id(journal)) == (None, "01J")
+    assert KEYS.load("01I") < KEYS.loads + "01J" < mark < journal < KEYS.loads + "01K"
+    assert KEYS.id(mark) is KEYS.id(journal) is None
+
+
+@pytest.mark.parametrize(
+    "key", ["01J.json", "records/_jobs/01J.json", "records/_jobs/loads/x/01J.json", "records/_jobs/loads/.json", ""]
+)
+def test_other_files_beside_marks(key: str) -> None:
+    assert KEYS.load_id(key) is KEYS.load_journal_id(key) is None

@@ -17,6 +17,9 @@ from dataknobs_data.documents import check_id
 from dataknobs_data.exceptions import ConfigurationError, RecordValidationError
 
 TABLE, JOBS = "_table", "_jobs"
+PACKS, IDS = "packs/", "_ids/"
+"""Folders of the table, as they stand in the paths of its log."""
+
 RESERVED = frozenset({TABLE, JOBS})
 """Segments that hold control files, at any depth, and never records."""
 
@@ -29,6 +32,9 @@ LONG_SEGMENT_BYTES = 255
 _SUFFIX, _ESCAPED_SUFFIX = ".json", "%2Ejson"
 _EMPTY = "%"
 _LOG_NAME = re.compile(r"(\d{20})\.([^/]+)", re.ASCII)
+_PARQUET, _OPEN = ".parquet", ".open"
+_FILE_PATH = re.compile(rf"(?:{PACKS}|{IDS})[^/]+{re.escape(_PARQUET)}")
+_LOAD_NAME = re.compile(rf"([^/.]+)({re.escape(_OPEN)})?{re.escape(_SUFFIX)}")
 _ESCAPED = re.compile(rb"%([0-9A-F]{2})")
 
 
@@ -127,9 +133,64 @@ class Keys:
         """The key of a file by its path in the table's log, decoded."""
         return self.table + path
 
+    def table_path(self, key: str) -> str | None:
+        """The path in the table's log of a pack or companion of ours; None for other keys."""
+        path = key.removeprefix(self.table)
+        return path if key.startswith(self.table) and _FILE_PATH.fullmatch(path) else None
+
+    @property
+    def packs(self) -> str:
+        """What the keys of all packs begin with."""
+        return self.table + PACKS
+
+    @property
+    def ids(self) -> str:
+        """What the keys of all companions begin with."""
+        return self.table + IDS
+
+    @property
+    def loads(self) -> str:
+        """What the keys of all loads' marks and journals begin with."""
+        return f"{self.prefix}{JOBS}/loads/"
+
+    def load(self, birth: str) -> str:
+        """The key of the mark that says that a load is finished."""
+        return f"{self.loads}{birth}{_SUFFIX}"
+
+    def load_journal(self, birth: str) -> str:
+        """The key of the journal of a load under way; it lies directly behind the mark."""
+        return f"{self.loads}{birth}{_OPEN}{_SUFFIX}"
+
+    def load_id(self, key: str) -> str | None:
+        """The birth whose load this key marks as finished; None for other keys."""
+        return self._birth(key, "")
+
+    def load_journal_id(self, key: str) -> str | None:
+        """The birth whose journal has this key; None for other keys."""
+        return self._birth(key, _OPEN)
+
+    def _birth(self, key: str, kind: str) -> str | None:
+        found = _LOAD_NAME.fullmatch(key.removeprefix(self.loads)) if key.startswith(self.loads) else None
+        return found[1] if found and (found[2] or "") == kind else None
+
     def probe(self, name: str) -> str:
         """A key for trying out what the store can do."""
         return f"{self.prefix}{JOBS}/probe-{name}"
+
+
+def pack_path(name: str) -> str:
+    """The path of a pack in the table's log."""
+    return f"{PACKS}{name}{_PARQUET}"
+
+
+def ids_path(name: str) -> str:
+    """The path of the companion of the pack of this name."""
+    return f"{IDS}{name}{_PARQUET}"
+
+
+def companion_of(pack_path: str) -> str:
+    """The path of a pack's companion: the ids, births and revisions of its rows."""
+    return IDS + pack_path.removeprefix(PACKS)
 
 
 def longest_segment_bytes(key: str) -> int:
