@@ -1,0 +1,1 @@
+"""The tiered layout: one view over hot objects and the archive table."""
