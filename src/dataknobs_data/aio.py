@@ -183,14 +183,18 @@ class AsyncDatabase:
         """See SyncDatabase.stream_write. Takes an asynchronous iterable too."""
         writer = await self._run(self.sync.stream_writer, config)
         size = writer.config.batch_size
-        if isinstance(records, AsyncIterable):
-            source = _async_windows(records, size)
-        else:
-            source = self._pulled(windows(records, size))
-        async for window in source:
-            if not await self._run(writer.write, window):
-                break
-        return writer.result()
+        try:
+            if isinstance(records, AsyncIterable):
+                source = _async_windows(records, size)
+            else:
+                source = self._pulled(windows(records, size))
+            async for window in source:
+                if not await self._run(writer.write, window):
+                    break
+            return await self._run(writer.finish)
+        except BaseException:
+            await self._run(writer.abandon)
+            raise
 
     async def _pulled(self, items: Iterator[T]) -> AsyncIterator[T]:
         while (item := await self._run(next, items, None)) is not None:

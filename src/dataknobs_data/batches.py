@@ -1,42 +1,112 @@
-"""Batches over an engine: every record's own outcome, in input order, with equal ids kept in sequence."""
+"""Batches over an engine: every record's own outcome, in input order, whenever the engine comes to say it."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from dataclasses import replace
+from typing import Any
 
-from dataknobs_data.documents import Change, Deletion, Document, check_id
-from dataknobs_data.engine import Engine
-from dataknobs_data.exceptions import (
-    BatchError,
-    DatabaseConnectionError,
-    DataknobsDataError,
-    OutcomeUnknownError,
-    ThrottledError,
-)
+from dataknobs_data.documents import Change, Deletion, Verb, check_id
+from dataknobs_data.engine import Bulk, EachWindow, Engine, Settled
+from dataknobs_data.exceptions import BatchError, DataknobsDataError
 
-T = TypeVar("T", Change, Deletion)
-Result = Document | bool | DataknobsDataError | None
+Note = Callable[[int, str | None], object]
+"""Told of each item that is taken, in order: its index and the id of its record."""
 
-_UNANSWERED = (DatabaseConnectionError, ThrottledError, OutcomeUnknownError)
+_PENDING, _WRITTEN, _MISSED = range(3)
+
+
+class Feed:
+    """Items of a caller's on their way into a bulk, counted from 0 as they are taken.
+
+    It keeps nothing of them but a number for each that made no sense. `failure`: why the store as a whole failed; then all
+    that was never settled failed with it, and nothing more is taken.
+    """
+
+    def __init__(self, bulk: Bulk, make: Callable[[Any], Change | Deletion], note: Note | None = None) -> None:
+        self._bulk = bulk
+        self._make = make
+        self._note = note
+        self._added = 0
+        self._gaps: list[int] = []
+        self.taken = 0
+        self.pending = 0
+        self.over = False
+        self.failure: DataknobsDataError | None = None
+
+    def take(self, items: Sequence[Any]) -> Iterator[Settled]:
+        """Adds what becomes of `items`; yields what is known by now, by input index. Those that make no sense fail alone."""
+        changes: list[Any] = []
+        for item in items:
+            index, self.taken = self.taken, self.taken + 1
+            try:
+                change = self._make(item)
+            except DataknobsDataError as error:
+                self._gaps.append(self._added + len(changes))
+                id = getattr(item, "id", None)
+                self._tell(index, id)
+                yield Settled(index, error, item, id)
+            else:
+                changes.append(change)
+                self._tell(index, change.id)
+        self._added += len(changes)
+        self.pending += len(changes)
+        if changes:
+            yield from self._known(lambda: self._bulk.add(changes))
+
+    def finish(self) -> Iterator[Settled]:
+        """Carries out the rest. Without a failure, what is then still pending is written."""
+        if not self.over:
+            yield from self._known(self._bulk.finish)
+            self.over = True
+
+    def abandon(self) -> None:
+        """Gives up what is not carried out yet; harmless where nothing is."""
+        if not self.over:
+            self.over = True
+            self._bulk.abandon()
+
+    def _tell(self, index: int, id: str | None) -> None:
+        if self._note:
+            self._note(index, id)
+
+    def _known(self, ask: Callable[[], Iterable[Settled]]) -> Iterator[Settled]:
+        try:
+            for one in ask():
+                self.pending -= 1
+                yield replace(one, index=one.index + bisect_right(self._gaps, one.index))
+        except DataknobsDataError as error:
+            self.failure = error
+            self.abandon()
 
 
 class BatchRun:
-    """What has come of a batch so far: per input index the id and either an answer or an error."""
+    """What has come of a batch: per input index the id and how it went."""
 
     def __init__(self, operation: str) -> None:
         self._operation = operation
         self._ids: list[str | None] = []
-        self._found: list[bool] = []
+        self._states = bytearray()
         self._errors: dict[int, DataknobsDataError] = {}
         self.stopped = False
 
-    def add(self, id: str | None, result: Result) -> None:
-        """Notes the outcome of the next record of the input."""
-        if isinstance(result, DataknobsDataError):
-            self._errors[len(self._ids)] = result
+    def note(self, index: int, id: str | None) -> None:
+        """Notes the next record of the input."""
         self._ids.append(id)
-        self._found.append(isinstance(result, Document) or result is True)
+        self._states.append(_PENDING)
+
+    def settle(self, news: Iterable[Settled]) -> None:
+        """Notes what became of some."""
+        for one in news:
+            self._states[one.index] = _MISSED if one.outcome is False else _WRITTEN
+            if isinstance(one.outcome, DataknobsDataError):
+                self._errors[one.index] = one.outcome
+
+    def stop(self, failure: DataknobsDataError) -> None:
+        """The store as a whole failed: so did every record that is not settled."""
+        self.stopped = True
+        self._errors.update((index, failure) for index, state in enumerate(self._states) if state == _PENDING)
 
     def ids(self) -> list[str]:
         """The id of every record. Raises BatchError if any failed."""
@@ -46,7 +116,7 @@ class BatchRun:
     def found(self) -> list[bool]:
         """For every record whether there was one to change. Raises BatchError if any failed."""
         self._check()
-        return self._found
+        return [state != _MISSED for state in self._states]
 
     def _check(self) -> None:
         if self._errors:
@@ -54,75 +124,35 @@ class BatchRun:
             if self.stopped and len(self._errors) == len(self._ids) and all(one is first for one in others):
                 raise first
             done = {i: id for i, id in enumerate(self._ids) if i not in self._errors and id is not None}
-            failed = {i: (self._ids[i], error) for i, error in self._errors.items()}
+            failed = {i: (self._ids[i], self._errors[i]) for i in sorted(self._errors)}
             raise BatchError(self._operation, done, failed, stopped=self.stopped)
 
 
 def change_batch(
-    engine: Engine, operation: str, inputs: Iterable[list[Any]], to_change: Callable[[Any], Change]
+    engine: Engine, verb: Verb, inputs: Iterable[Sequence[Any]], to_change: Callable[[Any], Change]
 ) -> BatchRun:
-    """Applies what `to_change` makes of each input, window by window."""
-    return _run(operation, inputs, to_change, engine.apply_many)
+    """Puts what `to_change` makes of each input through one bulk. An exception of `inputs` abandons it."""
+    return _run(f"batch_{verb}", inputs, to_change, engine.bulk(verb))
 
 
-def delete_batch(engine: Engine, inputs: Iterable[list[str]]) -> BatchRun:
+def delete_batch(engine: Engine, inputs: Iterable[Sequence[Any]]) -> BatchRun:
     """Deletes ids, window by window."""
-    return _run("batch_delete", inputs, lambda id: Deletion(check_id(id)), engine.delete_many)
+    return _run("batch_delete", inputs, lambda id: Deletion(check_id(id)), EachWindow(engine.delete_many))
 
 
 def _run(
-    operation: str,
-    inputs: Iterable[list[Any]],
-    make: Callable[[Any], T],
-    apply: Callable[[Sequence[T]], Sequence[Result]],
+    operation: str, inputs: Iterable[Sequence[Any]], make: Callable[[Any], Change | Deletion], bulk: Bulk
 ) -> BatchRun:
     run = BatchRun(operation)
-    for window in inputs:
-        results, run.stopped = apply_window(window, make, apply)
-        for id, result in results:
-            run.add(id, result)
-        if run.stopped:
-            break
+    feed = Feed(bulk, make, run.note)
+    try:
+        for window in inputs:
+            run.settle(feed.take(window))
+            if feed.failure:
+                break
+        run.settle(feed.finish())
+    finally:
+        feed.abandon()
+    if feed.failure:
+        run.stop(feed.failure)
     return run
-
-
-def apply_window(
-    window: Sequence[Any], make: Callable[[Any], T], apply: Callable[[Sequence[T]], Sequence[Result]]
-) -> tuple[list[tuple[str | None, Result]], bool]:
-    """(id, outcome) for each item of a window, in order, and whether the store is gone.
-
-    Items that make no sense fail alone. The store is gone when it failed as a whole, or answered nothing of the window:
-    going on would only turn the rest of the input into more of the same.
-    """
-    results: list[tuple[str | None, Result]] = [(None, None)] * len(window)
-    made: list[tuple[int, T]] = []
-    for index, item in enumerate(window):
-        try:
-            made.append((index, make(item)))
-        except DataknobsDataError as error:
-            results[index] = (getattr(item, "id", None), error)
-    failure: DataknobsDataError | None = None
-    for group in _rounds(made):
-        outcomes: Sequence[Result] = [failure] * len(group)
-        if failure is None:
-            try:
-                outcomes = apply([one for _, one in group])
-            except DataknobsDataError as error:
-                failure, outcomes = error, [error] * len(group)
-        for (index, one), outcome in zip(group, outcomes, strict=True):
-            results[index] = (one.id, outcome)
-    unanswered = bool(results) and all(isinstance(result, _UNANSWERED) for _, result in results)
-    return results, failure is not None or unanswered
-
-
-def _rounds(made: Sequence[tuple[int, T]]) -> Iterator[list[tuple[int, T]]]:
-    """Splits into rounds in which every id stands once; a second change of an id waits for the first."""
-    rounds: list[list[tuple[int, T]]] = []
-    seen: dict[str, int] = {}
-    for index, one in made:
-        turn = seen.get(one.id, 0)
-        seen[one.id] = turn + 1
-        if turn == len(rounds):
-            rounds.append([])
-        rounds[turn].append((index, one))
-    yield from rounds

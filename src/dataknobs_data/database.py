@@ -23,7 +23,7 @@ from dataknobs_data.records import Record
 from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, prefetched, windows
-from dataknobs_data.writing import StreamWriter
+from dataknobs_data.writing import OnWritten, StreamWriter
 
 BATCH = 1000
 """Records that a batch operation holds in memory at once."""
@@ -180,12 +180,16 @@ class SyncDatabase:
 
     # ------------------------------------------------------------------ batches
     def batch_create(self, records: Iterable[Record]) -> list[str]:
-        """Creates records and returns their ids in input order. Takes any iterable, in bounded memory.
+        """Creates records and returns their ids in input order. Takes any iterable; of its records only ids are kept.
 
         Records that fail (an id that is taken, a value that cannot be stored) do not stop the others; then BatchError
         names each of them with its reason, and the ids that are in.
+
+        On a store that can, a batch is one commit: its records become visible together in the end, all but those that
+        BatchError names, and an exception of `records` itself leaves nothing behind. Elsewhere they are written as they
+        come, some thousand at a time, and what was written before such an exception stays.
         """
-        return change_batch(self._ready(), "batch_create", windows(records, BATCH), self._creation).ids()
+        return change_batch(self._ready(), Verb.CREATE, windows(records, BATCH), self._creation).ids()
 
     def batch_read(self, ids: Iterable[str]) -> list[Record | None]:
         """The records of `ids`, in their order; None for each that does not exist."""
@@ -197,15 +201,18 @@ class SyncDatabase:
         return found
 
     def batch_update(self, updates: Iterable[tuple[str, Record]]) -> list[bool]:
-        """Updates (id, record) pairs; for each, whether there was a record. Failures as in `batch_create`."""
-        return change_batch(self._ready(), "batch_update", windows(updates, BATCH), _pair_update).found()
+        """Updates (id, record) pairs; for each, whether there was a record. Failures and commits as in `batch_create`."""
+        return change_batch(self._ready(), Verb.UPDATE, windows(updates, BATCH), _pair_update).found()
 
     def batch_upsert(self, records: Iterable[Record | tuple[str, Record]]) -> list[str]:
-        """Creates or replaces records, given bare or as (id, record), and returns their ids in input order."""
-        return change_batch(self._ready(), "batch_upsert", windows(records, BATCH), self._upsertion).ids()
+        """Creates or replaces records, given bare or as (id, record), and returns their ids in input order.
+
+        Failures and commits as in `batch_create`.
+        """
+        return change_batch(self._ready(), Verb.UPSERT, windows(records, BATCH), self._upsertion).ids()
 
     def batch_delete(self, ids: Iterable[str]) -> list[bool]:
-        """Deletes records; for each id, whether there was one. Failures as in `batch_create`."""
+        """Deletes records; for each id, whether there was one. Failures as in `batch_create`; never one commit."""
         return delete_batch(self._ready(), windows(ids, BATCH)).found()
 
     create_batch, read_batch, update_batch = batch_create, batch_read, batch_update
@@ -227,17 +234,24 @@ class SyncDatabase:
     def stream_write(self, records: Iterable[Record], config: StreamConfig | None = None) -> StreamResult:
         """Writes records batch by batch, in bounded memory, and says what came of them.
 
-        Records that fail are counted and named in the result (see StreamConfig.on_error and on_conflict).
+        Records that fail are counted and named in the result (see StreamConfig.on_error and on_conflict). On a store that
+        can, a stream is one commit, as in `batch_create`: an exception of `records` or `on_error` leaves nothing behind
+        there, and elsewhere what was written before. A timeout or a False of `on_error` does not undo anything: what was
+        taken is carried out.
         """
-        writer = self.stream_writer(config)
-        for window in windows(records, writer.config.batch_size):
-            if not writer.write(window):
-                break
-        return writer.result()
+        with self.stream_writer(config) as writer:
+            for window in windows(records, writer.config.batch_size):
+                if not writer.write(window):
+                    break
+            return writer.finish()
 
-    def stream_writer(self, config: StreamConfig | None = None) -> StreamWriter:
-        """What `stream_write` uses, for a caller who has the batches in hand."""
-        return StreamWriter(self._ready(), config or StreamConfig(), self._runtime, self._creation, self._upsertion)
+    def stream_writer(self, config: StreamConfig | None = None, on_written: OnWritten | None = None) -> StreamWriter:
+        """What `stream_write` uses, for a caller who has the batches in hand: `write` each, then `finish`.
+
+        `on_written` is called with the id of each record once it is in; ids are kept until then.
+        """
+        settings = config or StreamConfig()
+        return StreamWriter(self._ready(), settings, self._runtime, self._creation, self._upsertion, on_written)
 
     # ------------------------------------------------------------------ from records to changes
     def _creation(self, record: Record) -> Change:

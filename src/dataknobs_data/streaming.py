@@ -30,9 +30,10 @@ class StreamConfig:
 
     batch_size   records a batch
     prefetch     batches read ahead of the consumer, in a thread of their own; 0 turns that off
-    timeout      seconds a whole stream_write may take before it stops between two batches; None: no bound
-    on_error     called with (error, record) for each record that failed; False ends the stream. None: go on, and
-                 count it in the result
+    timeout      seconds a whole stream_write may take before it stops between two batches; None: no bound. What was taken
+                 by then is still carried out
+    on_error     called with (error, record) for each record that failed, once that is known; False ends the stream, what
+                 was taken by then is still carried out. None: go on, and count it in the result
     on_conflict  what to do where the id is taken (a ConflictPolicy or its name)
     """
 
@@ -70,8 +71,11 @@ def _require(holds: bool, name: str, wanted: str, value: Any) -> None:
 class StreamResult:
     """What came of a stream.
 
-    `errors` holds (index, record id, error) for each record that failed, and one more, without an id, where the stream
-    ended before its input did; `duration` is in seconds.
+    `total_processed` counts the records taken: `successful`, `failed`, `skipped`, and, as long as the stream is not
+    finished, those on their way. `errors` holds (index, record id, error) for each record that failed, in the order in
+    which that became known, and one more, without an id, where the stream ended before its input did. Where a store that
+    makes all records visible in one step fails as a whole, that one error stands for all that were on their way: they are
+    in `failed` and have none of their own. `duration` is in seconds.
     """
 
     total_processed: int = 0
@@ -84,7 +88,7 @@ class StreamResult:
 
     @property
     def failed_indices(self) -> list[int]:
-        """Input positions of the records that failed, ascending."""
+        """Input positions of the records in `errors`, ascending."""
         return sorted(index for index, _, _ in self.errors if index < self.total_processed)
 
     @property

@@ -6,7 +6,7 @@ unless the query sorts. Records keep their ids and `created_at`. Nothing is dele
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from dataknobs_data.streaming import ConflictPolicy, StreamConfig, StreamResult
 
 if TYPE_CHECKING:
     from dataknobs_data.database import SyncDatabase
+    from dataknobs_data.writing import StreamWriter
 
 OnProgress = Callable[[MigrationProgress], object]
 OnError = Callable[[DataknobsDataError, Record], bool | None]
@@ -46,33 +47,47 @@ class Migrator:
 
         transform    makes of each record what is written; None leaves the record out (see Transformer)
         batch_size   records read and written at once
-        on_progress  called after each batch with the MigrationProgress so far
-        on_error     called with (error, record) for each record that failed; False ends the migration. Without it,
-                     failures are only collected in the answer's `errors`, and the other records go on
+        on_progress  called after each batch with the MigrationProgress so far, and at the end where records were on their
+                     way until then
+        on_error     called with (error, record) for each record that failed; False ends the migration, what was read by
+                     then is still written. Without it, failures are only collected in the answer's `errors`, and the
+                     other records go on
         on_conflict  what to do where the target has the id: "insert" fails that record, "upsert" overwrites, "skip" leaves
 
-        Raises MigrationError when a database fails as a whole; its context says how many records were done.
+        On a target that can, a migration is one commit, as `batch_create` is. Raises MigrationError when a database fails as
+        a whole; its context says how many records were done. What was on its way then is given up, as it is when
+        `on_progress` or `on_error` raises: nothing of it becomes visible.
         """
         config = StreamConfig(batch_size=batch_size, on_error=on_error, on_conflict=on_conflict)
         run = _Run(self._runtime, transform, on_error)
         try:
             if on_progress and (query is None or query.expression is None):
                 run.total = source.count(query)
-            writer = target.stream_writer(config)
-            with closing(source.stream_windows(query, config)) as batches:
-                for batch in batches:
-                    proceed = writer.write(run.transformed(batch)) and not run.stopped
-                    run.note(writer.result())
-                    if writer.failure:
-                        raise writer.failure
-                    run.stopped = not proceed
-                    if on_progress:
-                        on_progress(run.progress())
-                    if run.stopped:
-                        break
+            with target.stream_writer(config) as writer:
+                with closing(source.stream_windows(query, config)) as batches:
+                    _copy(batches, writer, run, on_progress)
+                unsettled = run.on_their_way
+                run.note(writer.finish())
+                if writer.failure:
+                    raise writer.failure
+                if on_progress and unsettled:
+                    on_progress(run.progress())
         except DataknobsDataError as error:
             raise run.broken_off(error) from error
         return run.finished()
+
+
+def _copy(batches: Iterable[Sequence[Record]], writer: StreamWriter, run: _Run, on_progress: OnProgress | None) -> None:
+    for batch in batches:
+        proceed = writer.write(run.transformed(batch)) and not run.stopped
+        run.note(writer.result())
+        if writer.failure:
+            raise writer.failure
+        run.stopped = not proceed
+        if on_progress:
+            on_progress(run.progress())
+        if run.stopped:
+            break
 
 
 class _Run:
@@ -129,6 +144,12 @@ class _Run:
         self._errors += [(id, error) for _, id, error in written.errors[self._noted :]]
         self._noted = len(written.errors)
 
+    @property
+    def on_their_way(self) -> int:
+        """How many records were taken by the target and are not settled."""
+        written = self._written
+        return written.total_processed - written.successful - written.failed - written.skipped
+
     def progress(self) -> MigrationProgress:
         """Where the migration is now."""
         written = self._written
@@ -152,8 +173,10 @@ class _Run:
     def broken_off(self, cause: DataknobsDataError) -> MigrationError:
         """The error that says how far the migration came."""
         done = self.progress()
+        given_up = f", {self.on_their_way} given up" if self.on_their_way else ""
         return MigrationError(
-            f"the migration broke off after {done.processed} records ({done.succeeded} written, {done.failed} failed): {cause}",
+            f"the migration broke off after {done.processed} records "
+            f"({done.succeeded} written, {done.failed} failed{given_up}): {cause}",
             processed=done.processed,
             succeeded=done.succeeded,
             failed=done.failed,

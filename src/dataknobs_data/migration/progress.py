@@ -16,7 +16,8 @@ class MigrationProgress:
     """What has come of a migration so far; the last one says what came of it.
 
     total      records of the source; None where counting them would mean reading them (a query with conditions)
-    processed  records read from the source: succeeded + failed + skipped
+    processed  records read from the source: succeeded + failed + skipped, and before the end those on their way: a target
+               that makes all records visible in one step says only then what became of them
     succeeded  records written to the target
     failed     records that could not be transformed or written; `errors` has each with its reason
     skipped    records that the transform left out, or whose id was taken under on_conflict="skip"
