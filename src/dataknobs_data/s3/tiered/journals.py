@@ -34,9 +34,6 @@ from dataknobs_data.s3.listing import PAGE_KEYS, Lister
 from dataknobs_data.s3.missing import says_missing
 from dataknobs_data.s3.store import Fault, Page, PutOptions
 
-LOAD = "load"
-"""The tag of an add-action that names the birth whose mark says whether its load is finished."""
-
 JOURNAL_LIVE = timedelta(hours=24)
 """So long after its last heartbeat a load still protects its packs, by the store's clock."""
 
