@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from dataknobs_data.backends.file import FileDatabase
+from dataknobs_data.backends.memory import MemoryEngine
 from dataknobs_data.cli import app
+from dataknobs_data.documents import Change
+from dataknobs_data.engine import Outcome
 from dataknobs_data.exceptions import BatchError, DatabaseConnectionError, DataknobsDataError
 from tests.cli.conftest import Cli
 from tests.servers import SeaweedServer, open_client
@@ -81,23 +86,26 @@ def test_a_mistake_in_the_program_is_70_and_one_line(cli: Cli, monkeypatch: pyte
     assert "ZeroDivisionError" in ended.err
 
 
-@pytest.mark.parametrize("wrapped", [True, False])
+@pytest.mark.parametrize("raised", [True, False])
 def test_a_store_that_goes_away_ends_a_load_and_says_how_far_it_came(
-    cli: Cli, tmp_path: object, monkeypatch: pytest.MonkeyPatch, wrapped: bool
+    cli: Cli, tmp_path: object, monkeypatch: pytest.MonkeyPatch, raised: bool
 ) -> None:
-    create, gone = FileDatabase.batch_create, DatabaseConnectionError("the disk is gone")
+    apply, gone = MemoryEngine.apply_many, DatabaseConnectionError("the disk is gone")
 
-    def fail_later(self: FileDatabase, records: object) -> list[str]:
-        given = list(records)  # type: ignore[call-overload]
-        if given[0]["n"] < 1000:
-            return create(self, given)
-        raise BatchError("batch_create", {}, {0: (None, gone)}, stopped=True) if wrapped else gone
+    def fail_later(self: MemoryEngine, changes: Sequence[Change]) -> list[Outcome]:
+        if changes[0].record["n"] < 1000:
+            return apply(self, changes)
+        if not raised:
+            return [gone] * len(changes)
+        raise gone
 
-    monkeypatch.setattr(FileDatabase, "batch_create", fail_later)
-    ended = cli("create", f"file:{tmp_path}/x.jsonl", "-q", stdin="\n".join(f'{{"n": {n}}}' for n in range(2500)))
+    monkeypatch.setattr(MemoryEngine, "apply_many", fail_later)
+    url = f"file:{tmp_path}/x.jsonl"
+    ended = cli("create", url, stdin="\n".join(f'{{"id": "{n:04}", "n": {n}}}' for n in range(2500)))
     assert ended.code == 3
-    assert ended.err.splitlines()[-2:] == [
-        "error: stopped in the batch from line 1,001 on; 1,000 records before it are written",
+    assert ended.out.split() == [f"{n:04}" for n in range(1000)]
+    assert ended.err.splitlines() == [
+        "error: stopped in the batch from line 1,001 on; 1,000 records are written",
         "error: the disk is gone",
     ]
 

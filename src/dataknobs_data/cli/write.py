@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -51,16 +52,18 @@ def create(
     debug: Debug = False,
 ) -> int:
     """Store records from JSON lines; print their ids."""
+    show_ids = None if quiet else partial(_print_ids, json=json)
     with open_target(database, config) as db, open_source(file) as lines, progress(file, quiet) as show:
-        load = Load(db, on_conflict, id_field)
+        load = Load(db, on_conflict, id_field, show_ids)
         try:
-            for window in windows(enumerate(lines, 1), BATCH):
-                ids = load.write(window)
-                if not quiet:
-                    _print_ids(ids, json)
-                show(load, sum(len(line) for _, line in window))
+            with load:
+                for window in windows(enumerate(lines, 1), BATCH):
+                    load.write(window)
+                    show(load, sum(len(line) for _, line in window))
+                load.finish()
         except KeyboardInterrupt:
-            output.say(f"stopped: {load.summary()}, and perhaps part of the batch that was under way")
+            perhaps = "; some of those under way may be in" if load.under_way else ""
+            output.say(f"stopped: {load.summary()}{perhaps}")
             raise
     if load.failed or load.skipped or sys.stderr.isatty():
         output.say(load.summary())
