@@ -11,8 +11,9 @@ The order of looks matters. 1. the files, 2. the journals with their contents, 3
 
 - Files before all else: what is written later is not in the listing, so it is not at stake. What is in the listing and is
   committed before the third look stands in the snapshot, or was removed again since.
-- Journals before the snapshot: a load keeps its journal until its commit is acknowledged. So a pack whose journal is gone at
-  the second look has been committed, or given up for good, before the third.
+- Journals before the log: a load keeps its journal until its commit is acknowledged. So a pack whose journal is gone at the
+  second look has been committed, or given up for good, before the third. (The contents too: a journal that was listed and
+  is gone when it is read stands for a load that is over.)
 - The snapshot before the folder: what is removed after the third look was still in the snapshot; what is removed before the
   fourth stands in an entry of the folder. The other way round, a pack removed in between would be in neither.
 - What is committed after the fourth look was named by a journal at the second, or is younger than the retention: no commit
