@@ -1,0 +1,237 @@
+"""What people see of the table: its state in numbers with advice, and its history."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from dataknobs_data.s3.calls import Deadline
+from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.table.actions import Add, Remove
+from dataknobs_data.s3.table.folder import Folder
+from dataknobs_data.s3.table.log import Log
+from dataknobs_data.s3.table.shape import Shape
+from dataknobs_data.s3.table.snapshot import Entry, Snapshot
+from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tombstones import may_be_tombstone
+
+SIZE_LIMITS = tuple(mebibytes << 20 for mebibytes in (1, 4, 16, 64, 256, 1024))
+"""Where one class of pack sizes ends and the next begins, in bytes."""
+
+SMALL_SHARE, SMALL_PACKS = 4, 10
+"""So many packs, each below the target size by this factor, are worth a compaction: every query opens each of them."""
+
+HOT_SHARE, HOT_OBJECTS = 10, 1000
+"""So many hot objects, and one for so many rows or fewer, are worth one too: every search reads each of them."""
+
+COMMITS_BEHIND = 100
+"""Commits behind the checkpoint that are worth a new one: whoever opens the table reads each of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class SizeClass:
+    """Packs of `least` bytes or more but less than `below` (None: no limit)."""
+
+    least: int
+    below: int | None
+    packs: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitTime:
+    """When a commit was made, by the store's clock."""
+
+    version: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class TableStats:
+    """Both tiers in numbers.
+
+    version             of the table: how many commits came before
+    packs, rows, bytes  of the newest version; `rows` None: another program added packs without saying how many it has
+    sizes               the packs by their size; classes without packs are left out
+    columns             of user fields, with their types
+    documents           hot objects that are records, and `tombstones`, those that stand for deleted ones, told apart by
+                        their sizes; with documents of other programs the latter may be too many
+    hot_bytes           of all of them
+    covering            hot objects that may stand in front of rows: at most so many ids have rows that count no more
+    oldest, newest      commits that the log still has
+    checkpoint          the version of the newest one; None: there is none
+    unfinished          births of loads that are under way, or died
+    advice              what to do, and why
+    """
+
+    version: int
+    packs: int
+    rows: int | None
+    bytes: int
+    sizes: tuple[SizeClass, ...]
+    columns: Mapping[str, str]
+    documents: int
+    tombstones: int
+    hot_bytes: int
+    covering: int
+    oldest: CommitTime | None
+    newest: CommitTime | None
+    checkpoint: int | None
+    unfinished: tuple[str, ...]
+    advice: tuple[str, ...]
+
+
+def table_stats(
+    snapshot: Snapshot,
+    folder: Folder,
+    hot: Mapping[str, Listed],
+    unfinished: Collection[str],
+    *,
+    pack_target_bytes: int,
+) -> TableStats:
+    """The numbers of a snapshot, the log's whole folder, the hot objects by id, and the births named by a pack whose load is
+    not finished. `pack_target_bytes`: how large packs are to be.
+    """
+    shape = Shape.from_schema_string(snapshot.schema)
+    packs = [Packed(add, shape) for add in snapshot.packs.values()]
+    rows = _rows(pack.stats.records if pack.stats else None for pack in packs)
+    tombstones = sum(may_be_tombstone(line.size) for line in hot.values())
+    checkpoint = max(folder.checkpoints, default=None)
+    return TableStats(
+        version=snapshot.version,
+        packs=len(packs),
+        rows=rows,
+        bytes=sum(pack.size for pack in packs),
+        sizes=_sizes(packs),
+        columns=dict(shape.fields),
+        documents=len(hot) - tombstones,
+        tombstones=tombstones,
+        hot_bytes=sum(line.size for line in hot.values()),
+        covering=_covering(hot, packs),
+        oldest=_time_of(folder, min(folder.entries, default=None)),
+        newest=_time_of(folder, max(folder.entries, default=None)),
+        checkpoint=checkpoint,
+        unfinished=tuple(sorted(unfinished)),
+        advice=(
+            *_advice_on_packs(packs, pack_target_bytes),
+            *_advice_on_hot(len(hot), rows),
+            *_advice_on_log(snapshot.version, checkpoint),
+            *_advice_on_loads(len(unfinished)),
+        ),
+    )
+
+
+def _rows(counts: Iterable[int | None]) -> int | None:
+    """Their sum, where all are known."""
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
+
+
+def _sizes(packs: Iterable[Packed]) -> tuple[SizeClass, ...]:
+    classes: dict[int, list[int]] = {}
+    for pack in packs:
+        classes.setdefault(bisect_right(SIZE_LIMITS, pack.size), []).append(pack.size)
+    ends = (0, *SIZE_LIMITS, None)
+    return tuple(
+        SizeClass(ends[number] or 0, ends[number + 1], len(sizes), sum(sizes))
+        for number, sizes in sorted(classes.items())
+    )
+
+
+def _covering(ids: Iterable[str], packs: Iterable[Packed]) -> int:
+    """How many of the ids lie between the bounds of some pack."""
+    spans = sorted((low or "", high is None, high or "") for low, high in (pack.bounds for pack in packs))
+    begun, endless, reach, count = 0, False, "", 0
+    for id in sorted(ids):
+        while begun < len(spans) and spans[begun][0] <= id:
+            endless, reach = endless or spans[begun][1], max(reach, spans[begun][2])
+            begun += 1
+        count += endless or (begun > 0 and id <= reach)
+    return count
+
+
+def _time_of(folder: Folder, version: int | None) -> CommitTime | None:
+    return None if version is None else CommitTime(version, folder.entries[version].modified)
+
+
+# ---------------------------------------------------------------------------------------------- advice
+def _advice_on_packs(packs: Sequence[Packed], target: int) -> Iterable[str]:
+    small = sum(pack.size < target / SMALL_SHARE for pack in packs)
+    if small >= SMALL_PACKS:
+        yield f"compact: {small:,} small packs, which every query opens one by one"
+
+
+def _advice_on_hot(objects: int, rows: int | None) -> Iterable[str]:
+    if objects >= HOT_OBJECTS and objects * HOT_SHARE >= (rows or 0):
+        yield f"compact: {objects:,} hot objects, which every search reads one by one"
+
+
+def _advice_on_log(version: int, checkpoint: int | None) -> Iterable[str]:
+    behind = version - (-1 if checkpoint is None else checkpoint)
+    if behind > COMMITS_BEHIND:
+        since = "without a checkpoint" if checkpoint is None else "since the last checkpoint"
+        yield f"compact: {behind:,} commits {since}, which everyone reads who opens the table"
+
+
+def _advice_on_loads(unfinished: int) -> Iterable[str]:
+    if unfinished:
+        loads = "1 load is" if unfinished == 1 else f"{unfinished:,} loads are"
+        yield f"compact: {loads} not finished; it finishes what died"
+
+
+# ---------------------------------------------------------------------------------------------- history
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One commit. `at`: by the store's clock; `operation` and `job` None: its writer did not say.
+
+    `rows` and `bytes` are those of the packs that it added, which after a rewrite are not new ones; `rows` None: not said.
+    """
+
+    version: int
+    at: datetime
+    operation: str | None
+    job: str | None
+    parameters: Mapping[str, str]
+    rows: int | None
+    packs_added: int
+    packs_removed: int
+    bytes: int
+
+
+def history(log: Log, snapshot: Snapshot, limit: int, deadline: Deadline | None = None) -> list[LogEntry]:
+    """The newest at most `limit` commits up to `snapshot`, newest first; cleaning may have left fewer: 1 LIST and 1 GET each.
+
+    Raises Fault where the store fails, SnapshotExpiredError when some are cleaned away meanwhile.
+    """
+    first = max(0, snapshot.version - limit + 1)
+    if first > snapshot.version:
+        return []
+    found = log.reader.folder(first, deadline).entries
+    lines = [(number, found[number]) for number in range(snapshot.version, first - 1, -1) if number in found]
+    return [
+        _log_entry(entry, line.modified)
+        for entry, (_, line) in zip(log.reader.entries(lines, deadline), lines, strict=True)
+    ]
+
+
+def _log_entry(entry: Entry, at: datetime) -> LogEntry:
+    added = [Packed(action, Shape()) for action in entry.actions if isinstance(action, Add)]
+    info = entry.commit.info or {}
+    operation, parameters = info.get("operation"), info.get("operationParameters")
+    return LogEntry(
+        version=entry.commit.version,
+        at=at,
+        operation=operation,
+        job=entry.commit.job,
+        parameters=parameters if isinstance(parameters, dict) else {},
+        rows=_rows(pack.stats.records if pack.stats else None for pack in added),
+        packs_added=len(added),
+        packs_removed=sum(isinstance(action, Remove) for action in entry.actions),
+        bytes=sum(pack.size for pack in added),
+    )
