@@ -117,7 +117,7 @@ def test_a_batch_of_any_size_is_one_bulk() -> None:
 
 def test_what_fails_early_late_or_before_the_store_saw_it_is_named_by_its_place() -> None:
     db = LateDatabase()
-    db.create(Record({}, id="r8"))
+    db.batch_create([Record({}, id="r3"), Record({}, id="r8")])
     records: list[Any] = numbered(10, sure=1)
     records[1] = records[4] = "no record"
     records[5] = Record({"early": 1}, id="r5")
@@ -127,12 +127,13 @@ def test_what_fails_early_late_or_before_the_store_saw_it_is_named_by_its_place(
     error = caught.value
     assert [(index, id, type(why)) for index, (id, why) in error.failed.items()] == [
         (1, None, RecordValidationError),
+        (3, "r3", DuplicateRecordError),
         (4, None, RecordValidationError),
         (5, "r5", SerializationError),
         (8, "r8", DuplicateRecordError),
         (9, "r0", DuplicateRecordError),
     ]
-    assert error.succeeded == {n: f"r{n}" for n in (0, 2, 3, 6, 7)}
+    assert error.succeeded == {n: f"r{n}" for n in (0, 2, 6, 7)}
     assert not error.stopped
     assert db.batch_read(["r0"])[0]["n"] == 0  # type: ignore[index]
 
