@@ -44,7 +44,7 @@ class PackReader:
         self._ranges = ranges
         self._size = size
         self._tail = min(size, tail or TAIL_GUESS)
-        self._name = name
+        self.name = name
         self._filters: dict[int, BloomFilter | None] = {}
 
     # ------------------------------------------------------------------------------------------ the tail
@@ -53,7 +53,7 @@ class PackReader:
         (end,) = self._ranges([(self._size - self._tail, self._tail)])
         footer = int.from_bytes(end[-_FOOTER_END:-4], "little") + _FOOTER_END
         if end[-4:] != _MAGIC or footer > self._size:
-            raise DataFormatError(f"{self._name}: damaged pack: it does not end as a Parquet file does")
+            raise DataFormatError(f"{self.name}: damaged pack: it does not end as a Parquet file does")
         if footer <= len(end):
             return bytes(end)
         (before,) = self._ranges([(self._size - footer, footer - len(end))])
@@ -65,7 +65,7 @@ class PackReader:
         try:  # the footer alone is file enough to say what it says
             return pq.read_metadata(pa.BufferReader(self._end))
         except (pa.ArrowException, OSError) as error:
-            raise DataFormatError(f"{self._name}: damaged pack: {error}") from error
+            raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
 
     @cached_property
     def shape(self) -> Shape:
@@ -90,7 +90,7 @@ class PackReader:
             file = pq.ParquetFile(pa.PythonFile(SpanFile(self._size, parts), "r"), metadata=self.metadata)
             return file.read_row_groups(list(chosen), columns=names)
         except (pa.ArrowException, OSError) as error:
-            raise DataFormatError(f"{self._name}: damaged pack: {error}") from error
+            raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
 
     def _chunks(self, group: int, wanted: set[str] | None) -> Iterator[Span]:
         whole = self.metadata.row_group(group)
@@ -123,7 +123,7 @@ class PackReader:
         """The row groups that may hold one of these ids, by bounds and bloom filters."""
         wanted = sorted(set(ids))
         found = []
-        for group, (low, high) in enumerate(self._bounds):
+        for group, (low, high) in enumerate(self.id_bounds):
             start = 0 if low is None else bisect_left(wanted, low)
             inside = []
             for id in wanted[start:]:
@@ -135,7 +135,8 @@ class PackReader:
         return found
 
     @cached_property
-    def _bounds(self) -> list[tuple[str | None, str | None]]:
+    def id_bounds(self) -> list[tuple[str | None, str | None]]:
+        """For each row group, ids between which all of its ids lie; None where the pack does not say."""
         found: list[tuple[str | None, str | None]] = []
         for group in self.groups:
             statistics = self._id_chunk(group).statistics
