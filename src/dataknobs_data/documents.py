@@ -32,7 +32,8 @@ class Document:
     metadata    the user's metadata without STAMPS
     created_at  ISO 8601, UTC; survives updates
     updated_at  ISO 8601, UTC
-    born        birth: the creation this record goes back to; updates keep it
+    born        birth: the creation this record goes back to; updates keep it. A generated id is its own birth, for nobody
+                else can have it; the birth of another is the revision of its first version
     replaces    births of deleted records that this one stands in front of
     revision    new with every write; what `get_version` and `expected_version` speak of
     fields      explicit field types and field metadata, only where they differ from what the value says
@@ -125,15 +126,15 @@ def duplicate(id: str) -> DuplicateRecordError:
 
 
 def _first_version(change: Change, runtime: Runtime) -> Document:
-    now = runtime.timestamp()
+    now, revision = runtime.timestamp(), runtime.new_id()
     return Document(
         id=change.id,
         data=_plain_data(change.record),
         metadata=user_metadata(change.record.metadata),
         created_at=_imported_instant(change.record) or now,
         updated_at=now,
-        born=change.id if change.generated else runtime.new_id(),
-        revision=runtime.new_id(),
+        born=change.id if change.generated else revision,
+        revision=revision,
         fields=_field_extras(change.record),
     )
 

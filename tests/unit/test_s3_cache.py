@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from dataknobs_data.s3.cache import Held, ListingCache, RecordCache, WriteClock
+from dataknobs_data.s3.cache import Held, Recent, RecordCache, WriteClock
 from tests.unit.s3_fakes import FakeWorld
 
 
@@ -58,19 +58,19 @@ def test_zero_turns_it_off() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- listings
-def listing(world: FakeWorld, ttl: float = 60.0, clock: WriteClock | None = None) -> ListingCache:
-    return ListingCache(ttl, lambda: world.seconds, clock or WriteClock())
+def listing(world: FakeWorld, ttl: float = 60.0, clock: WriteClock | None = None) -> Recent[list[str]]:
+    return Recent(ttl, lambda: world.seconds, clock or WriteClock())
 
 
 def test_a_listing_is_good_for_its_time() -> None:
     world = FakeWorld()
     cache = listing(world)
-    assert cache.ids() is None
+    assert cache.value() is None
     assert cache.fill(lambda: ["a", "b"]) == ["a", "b"]
     world.seconds = 59.9
-    assert cache.ids() == ["a", "b"]
+    assert cache.value() == ["a", "b"]
     world.seconds = 60.0
-    assert cache.ids() is None
+    assert cache.value() is None
 
 
 def test_its_age_counts_from_when_the_listing_began() -> None:
@@ -83,35 +83,36 @@ def test_its_age_counts_from_when_the_listing_began() -> None:
 
     cache.fill(slowly)
     world.seconds = 59.0
-    assert cache.ids() == ["a"]
+    assert cache.value() == ["a"]
     world.seconds = 61.0
-    assert cache.ids() is None
+    assert cache.value() is None
 
 
 def test_zero_seconds_turn_it_off() -> None:
     cache = listing(FakeWorld(), ttl=0)
     assert cache.fill(lambda: ["a"]) == ["a"]
-    assert cache.ids() is None
-    assert cache.last_size == 1
+    assert cache.value() is None
 
 
-def test_a_write_of_this_process_ends_it_but_its_size_is_remembered() -> None:
-    cache = listing(FakeWorld())
+def test_a_write_of_this_process_ends_it() -> None:
+    clock = WriteClock()
+    cache = listing(FakeWorld(), clock=clock)
     cache.fill(lambda: ["a", "b"])
-    cache.wrote()
-    assert cache.ids() is None
-    assert cache.last_size == 2
+    clock.tick()
+    assert cache.value() is None
+    assert cache.get(lambda: ["c"]) == cache.get(lambda: ["d"]) == ["c"]
 
 
 def test_a_write_during_the_listing_ends_it_too() -> None:
-    cache = listing(FakeWorld())
+    clock = WriteClock()
+    cache = listing(FakeWorld(), clock=clock)
 
     def overtaken() -> list[str]:
-        cache.wrote()
+        clock.tick()
         return ["before the write"]
 
     assert cache.fill(overtaken) == ["before the write"]
-    assert cache.ids() is None
+    assert cache.value() is None
 
 
 def test_databases_of_one_bucket_share_the_clock_of_its_writes() -> None:
@@ -119,10 +120,10 @@ def test_databases_of_one_bucket_share_the_clock_of_its_writes() -> None:
     clock = WriteClock.of("http://store", "shared-bucket")
     assert WriteClock.of("http://store", "shared-bucket") is clock
     assert WriteClock.of("http://store", "other-bucket") is not clock
-    mine, other = listing(world, clock=clock), listing(world, clock=clock)
+    mine = listing(world, clock=clock)
     mine.fill(lambda: ["a"])
-    other.wrote()
-    assert mine.ids() is None
+    WriteClock.of("http://store", "shared-bucket").tick()
+    assert mine.value() is None
 
 
 def test_no_tick_of_many_threads_is_lost() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.cache import KNOWN_BITS, Held, ListingCache, RecordCache, WriteClock
+from dataknobs_data.s3.cache import KNOWN_BITS, Held, RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.edge import REST_SECONDS, Answer, Edge, NoCopy, copy_of
 from dataknobs_data.s3.keys import Keys
@@ -239,7 +239,7 @@ def test_who_writes_a_little_to_many_buckets_pays_for_little() -> None:
 
 def test_a_listing_cache_hands_the_keys_on() -> None:
     clock = WriteClock()
-    ListingCache(60, lambda: 0.0, clock).wrote("a")
+    clock.tick("a")
     assert clock.knows("a")
 
 

@@ -20,7 +20,7 @@ KEY = "records/_jobs/format.json"
 
 
 def format_file(store: DictStore, layout: str = "objects") -> FormatFile:
-    return FormatFile(caller(store, FakeWorld()), Keys("records/"), layout)
+    return FormatFile(caller(store, FakeWorld()), Keys("records/"), layout, "objects")
 
 
 def test_reading_needs_no_file_and_makes_none() -> None:

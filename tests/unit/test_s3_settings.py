@@ -23,7 +23,7 @@ def test_only_the_bucket_is_required() -> None:
     assert settings.cache_ttl == 60
     assert settings.multipart_threshold == settings.multipart_chunksize == 5 * MIB
     assert (settings.timeout, settings.deadline) == (20, 60)
-    assert settings.layout == "objects"
+    assert settings.layout is None
 
 
 @pytest.mark.parametrize("config", [{}, {"bucket": ""}, {"bucket": None}, {"prefix": "x"}])
@@ -92,7 +92,7 @@ def test_none_means_the_default() -> None:
         ("timeout", 0, "timeout is 0.0, but must be 0.01 or more"),
         ("deadline", 20, "deadline (20.0 s, a whole operation) must be longer than timeout (20.0 s, one request)"),
         ("storage_class", "GLACIAL", "storage_class 'GLACIAL' is none of STANDARD, "),
-        ("layout", "tables", "layout 'tables' is not available in this version; use 'objects'"),
+        ("layout", "tables", "layout 'tables' is none of objects, tiered"),
         ("access_key_id", "only-one", "access_key_id and secret_access_key go together"),
         ("endpoint_url", "localhost:4566", "endpoint_url 'localhost:4566' must start with http:// or https://"),
         ("bucket", "a/b", "bucket 'a/b' is no bucket's name: 3 to 63 lower-case letters, digits, dots and hyphens"),

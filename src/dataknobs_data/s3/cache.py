@@ -1,4 +1,4 @@
-"""Two memories of a store: documents that are good while their ETag stands, and the last listing for a while."""
+"""Memories of a store: documents that are good while their ETag stands, and answers about all of it for a while."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Generic, TypeVar
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,33 +119,31 @@ def _bit_of(key: str) -> tuple[int, int, int]:
     return *divmod(byte, PAGE_BYTES), 1 << bit
 
 
-class ListingCache:
-    """The ids of the last full listing, for at most `ttl` seconds and never older than this process's own last write."""
+class Recent(Generic[T]):
+    """An answer about the whole database, for at most `ttl` seconds and never older than this process's own last write."""
 
     def __init__(self, ttl_seconds: float, monotonic: Callable[[], float], clock: WriteClock) -> None:
         self._ttl = ttl_seconds
         self._monotonic = monotonic
         self._clock = clock
-        self._taken: tuple[list[str], int, float] | None = None
-        self.last_size: int | None = None
-        """Keys that the last full listing had, however old it is; None before the first."""
+        self._taken: tuple[T, int, float] | None = None
 
-    def wrote(self, *keys: str) -> None:
-        """A write of this process to these keys was answered, or given up."""
-        self._clock.tick(*keys)
-
-    def ids(self) -> list[str] | None:
-        """The ids, sorted, if they may still be used."""
+    def value(self) -> T | None:
+        """The answer, if it may still be used."""
         if self._taken is None:
             return None
-        ids, writes, began = self._taken
+        answer, writes, began = self._taken
         fresh = writes == self._clock.writes and self._monotonic() - began < self._ttl
-        return ids if fresh else None
+        return answer if fresh else None
 
-    def fill(self, list_ids: Callable[[], list[str]]) -> list[str]:
-        """Lists anew and keeps the result; it counts as taken when the listing began."""
+    def fill(self, find: Callable[[], T]) -> T:
+        """Finds it anew and keeps it; it counts as taken when the looking began."""
         writes, began = self._clock.writes, self._monotonic()
-        ids = list_ids()
-        self.last_size = len(ids)
-        self._taken = (ids, writes, began)
-        return ids
+        answer = find()
+        self._taken = (answer, writes, began)
+        return answer
+
+    def get(self, find: Callable[[], T]) -> T:
+        """The answer, found anew where that has to be."""
+        answer = self.value()
+        return answer if answer is not None else self.fill(find)

@@ -1,8 +1,7 @@
-"""The objects tier, creating and replacing. The one place that does compare-and-set.
+"""The objects layout, creating and replacing.
 
-Every write carries a condition (the ETag it was derived from, or absence), so two writers cannot undo each other unseen. A
-condition that fails (404, 409, 412) means: look again. A write whose answer was lost is recognized by its revision or
-birth when the object is looked at; what even that cannot tell is said with OutcomeUnknownError, never guessed.
+A write whose answer was lost is recognized by its revision or birth when the object is looked at; what even that cannot
+tell is said with OutcomeUnknownError, never guessed.
 
 One allowance: a creation whose answer was lost is sent again. If somebody read and deleted the record in between, it comes
 back (docs/decisions/0004).
@@ -11,52 +10,29 @@ back (docs/decisions/0004).
 from __future__ import annotations
 
 import itertools
-import logging
 
-from dataknobs_data import codec
 from dataknobs_data.documents import Change, Document, Verb, duplicate, resolve
 from dataknobs_data.exceptions import ConcurrencyError, DatabaseOperationError, DataFormatError
 from dataknobs_data.runtime import Runtime
-from dataknobs_data.s3.cache import Held
 from dataknobs_data.s3.calls import Caller, Deadline
-from dataknobs_data.s3.headers import headers_of
-from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.lost import unknown_outcome
-from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects, Stored
-from dataknobs_data.s3.probe import Capabilities
-from dataknobs_data.s3.settings import S3Settings
-from dataknobs_data.s3.store import ABSENT, Condition, Fault, Kind, Match, PutOptions
-from dataknobs_data.s3.tags import Tagger
+from dataknobs_data.s3.putting import Putter
+from dataknobs_data.s3.store import ABSENT, Fault, Kind, Match
 
 REFUSALS_MAX = 5
 """Times in a row that a write may be refused for a record that then is not there, or is just as it was asked to be."""
-
-logger = logging.getLogger("dataknobs_data.s3")
 
 
 class Changer:
     """Creates and replaces single documents. Raises Fault where the store fails."""
 
-    def __init__(
-        self,
-        caller: Caller,
-        keys: Keys,
-        settings: S3Settings,
-        runtime: Runtime,
-        tagger: Tagger,
-        objects: Objects,
-        uploader: Uploader,
-        capabilities: Capabilities,
-    ) -> None:
+    def __init__(self, caller: Caller, runtime: Runtime, objects: Objects, putter: Putter) -> None:
         self._caller = caller
-        self._keys = keys
-        self._settings = settings
         self._runtime = runtime
-        self._tagger = tagger
         self._objects = objects
-        self._uploader = uploader
-        self._can = capabilities
+        self._put = putter.put
+        self._can = putter.can
 
     def apply(self, change: Change) -> Document | None:
         """Carries out one change; None when it updates a record that does not exist."""
@@ -71,7 +47,8 @@ class Changer:
         if not self._can.conditional_put and self._objects.head(change.id, deadline):
             raise duplicate(change.id)
         for number in itertools.count():
-            fault, deadline = self._try_to_put(document, ABSENT, deadline)
+            made = self._put(document, ABSENT, deadline)
+            fault, deadline = made.fault, made.deadline
             if fault is None:
                 return document
             if fault.answer_lost:
@@ -89,7 +66,8 @@ class Changer:
             document, current = self._resolved(change, current, deadline)
             if document is None:
                 return None
-            fault, deadline = self._try_to_put(document, Match(current.etag) if current else ABSENT, deadline)
+            made = self._put(document, Match(current.etag) if current else ABSENT, deadline)
+            fault, deadline = made.fault, made.deadline
             if fault is None:
                 return document
             if fault.answer_lost:
@@ -101,7 +79,7 @@ class Changer:
                 self._caller.pause(number)
             contradictions = contradictions + 1 if found and current and found.etag == current.etag else 0
             if contradictions == REFUSALS_MAX:
-                raise _contradicted(change.id, current, fault) from fault
+                raise contradicted(change.id, current.etag if current else None, fault) from fault
             current = found
         raise AssertionError("the loop ends by itself")
 
@@ -120,48 +98,11 @@ class Changer:
         current = self._look(change, deadline)
         return resolve(change, current.document if current else None, self._runtime), current
 
-    def _try_to_put(
-        self, document: Document, condition: Condition, deadline: Deadline
-    ) -> tuple[Fault | None, Deadline]:
-        """None, or the fault that calls for another look; and the deadline from here on: an upload in parts may have
-        taken long, and what follows it has an operation's time again.
-        """
-        body = codec.encode(document)
-        try:
-            self._put(document, body, condition, deadline)
-            fault = None
-        except Fault as failed:
-            if not failed.answer_lost and failed.kind not in (Kind.CONDITION, Kind.MISSING):
-                raise
-            fault = failed
-        return fault, self._caller.deadline() if self._is_large(body) else deadline
-
-    def _is_large(self, body: bytes) -> bool:
-        return len(body) >= self._settings.multipart_threshold
-
-    def _put(self, document: Document, body: bytes, condition: Condition, deadline: Deadline) -> None:
-        key = self._keys.record(document.id)
-        condition = condition if self._can.conditional_put else None
-        tags = self._tagger.tags(document) if self._can.tags else None
-        options = PutOptions(headers_of(document, self._settings.author), tags, self._settings.storage_class)
-        self._caller.meter.moved(up=len(body))
-        if self._is_large(body):
-            etag = self._uploader.upload(key, body, options, condition)
-        else:
-            etag = self._caller.send("PutObject", lambda store: store.put(key, body, options, condition), deadline)
-        if etag:
-            self._objects.cache.put(key, Held(body, etag, document.updated_at))
-
     def _refused(self, number: int, id: str, fault: Fault) -> None:
         """A write was refused because of a record that then was not there: deleted meanwhile, or never a record."""
-        if number + 1 < REFUSALS_MAX:
-            self._caller.pause(number)
-            return
-        raise DatabaseOperationError(
-            f"record {id!r} cannot be written: the store says that something of its key is there, but no record is "
-            f"({fault}); stores that keep keys as files cannot hold {id!r} beside ids that start with {id + '.json/'!r}",
-            id=id,
-        ) from fault
+        if number + 1 >= REFUSALS_MAX:
+            raise unwritable(id, fault) from fault
+        self._caller.pause(number)
 
     def _settle(self, document: Document, fault: Fault, deadline: Deadline, *, creating: bool) -> Document:
         """After a lost answer: the document if it was written, or the error that says what is known."""
@@ -181,8 +122,17 @@ class Changer:
         raise unknown_outcome(id, seen, fault) from fault
 
 
-def _contradicted(id: str, current: Stored | None, fault: Fault) -> DatabaseOperationError:
-    etag = current.etag if current else None
+def unwritable(id: str, fault: Fault) -> DatabaseOperationError:
+    """The error of a write that is refused again and again though no record is there."""
+    return DatabaseOperationError(
+        f"record {id!r} cannot be written: the store says that something of its key is there, but no record is "
+        f"({fault}); stores that keep keys as files cannot hold {id!r} beside ids that start with {id + '.json/'!r}",
+        id=id,
+    )
+
+
+def contradicted(id: str, etag: str | None, fault: Fault) -> DatabaseOperationError:
+    """The error of a write that is refused again and again though the object is as it was asked to be."""
     return DatabaseOperationError(
         f"record {id!r} cannot be replaced: the store shows it with the ETag {etag}, and refuses a write on the condition that "
         f"it has that ETag ({fault}); SeaweedFS 4.48 does so where versions were kept and versioning is suspended: "

@@ -5,31 +5,29 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from dataknobs_data.documents import Change, Deletion, Document
-from dataknobs_data.engine import Engine, ErrorSink, Outcome, run_query
-from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError, RecordValidationError
-from dataknobs_data.matching import id_bounds
+from dataknobs_data.engine import Engine, ErrorSink, Outcome
+from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError, RecordValidationError
 from dataknobs_data.query import Query
 from dataknobs_data.registry import missing_driver
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.admin.control import Control
-from dataknobs_data.s3.cache import ListingCache, RecordCache, WriteClock
+from dataknobs_data.s3.cache import RecordCache, WriteClock
 from dataknobs_data.s3.calls import Caller
-from dataknobs_data.s3.changing import Changer
 from dataknobs_data.s3.costs.usage import Usage
-from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.edge import Edge
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.faults import public_error, translated
 from dataknobs_data.s3.format import FormatFile
 from dataknobs_data.s3.keys import LONG_SEGMENT_BYTES, Keys, longest_segment_bytes
+from dataknobs_data.s3.layout import Layout, Parts, Writers
 from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
-from dataknobs_data.s3.place import Place
+from dataknobs_data.s3.objects_layout import ObjectsLayout
+from dataknobs_data.s3.presence import Presence
 from dataknobs_data.s3.probe import (
     capabilities,
     forget_capabilities,
@@ -37,37 +35,20 @@ from dataknobs_data.s3.probe import (
     require_conditions,
     require_encryption,
 )
-from dataknobs_data.s3.removal import Remover
-from dataknobs_data.s3.settings import S3Settings
-from dataknobs_data.s3.store import Fault, Kind, Listed
+from dataknobs_data.s3.settings import OBJECTS, TIERED, S3Settings
+from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.tags import Tagger, TagReport
-from dataknobs_data.streaming import windows
 
 logger = logging.getLogger("dataknobs_data.s3")
-
-
-@dataclass(frozen=True)
-class Writers:
-    """What changes records. An operation keeps the ones it began with, whatever becomes of the engine meanwhile."""
-
-    changer: Changer
-    deleter: Deleter
-    remover: Remover
 
 
 class S3Engine(Engine):
     """Records as objects below one prefix of one bucket."""
 
-    _caller: Caller
-    _clock: WriteClock
+    _parts: Parts
     _edge: Edge | None
-    _place: Place
-    _objects: Objects
     _format: FormatFile
-    _lister: Lister
-    _uploader: Uploader
-    _listing: ListingCache
-    _many: FanOut
+    _layout: Layout
     control: Control
 
     def __init__(self, settings: S3Settings, runtime: Runtime) -> None:
@@ -90,23 +71,35 @@ class S3Engine(Engine):
             from dataknobs_data.s3.stores.connection import open_store  # imports the SDKs
         except ImportError as error:
             raise missing_driver("s3", error) from error
-        store, self._place = open_store(self._settings)
-        self._caller = Caller(store, self._settings, self._runtime)
+        settings, runtime = self._settings, self._runtime
+        store, self._place = open_store(settings)
+        self._caller = caller = Caller(store, settings, runtime)
         self._clock = WriteClock.of(self._place.endpoint, self._place.bucket)
         self._edge = self._open_edge()
-        self._objects = Objects(self._caller, self._keys, RecordCache(self._settings.cache_bytes), self._edge)
-        self._objects.etags_tell = self._place.behaves_like_aws
-        guarded = not self._place.behaves_like_aws
-        self._uploader = Uploader(self._caller, self._keys, self._settings, self._runtime, guarded=guarded)
-        self._format = FormatFile(self._caller, self._keys, self._settings.layout)
-        self._listing = ListingCache(self._settings.cache_ttl, self._runtime.monotonic, self._clock)
-        self._lister = Lister(self._caller, self._keys)
-        self._many = FanOut(self._settings.max_workers, "dataknobs-s3")
-        self.control = Control(self._caller, self._place, self._keys, self._settings, self._runtime, self._many)
+        self._objects = objects = Objects(caller, self._keys, RecordCache(settings.cache_bytes), self._edge)
+        objects.etags_tell = self._place.behaves_like_aws
+        self._many = many = FanOut(settings.max_workers, "dataknobs-s3")
+        lister = Lister(caller, self._keys)
+        self._parts = Parts(
+            settings=settings,
+            runtime=runtime,
+            caller=caller,
+            place=self._place,
+            keys=self._keys,
+            objects=objects,
+            lister=lister,
+            presence=Presence(self._keys, objects, lister, many),
+            uploader=Uploader(caller, self._keys, settings, runtime, guarded=not self._place.behaves_like_aws),
+            tagger=self._tagger,
+            clock=self._clock,
+            many=many,
+        )
+        self._format = FormatFile(caller, self._keys, settings.layout, default_layout())
+        self.control = Control(caller, self._place, self._keys, settings, runtime, many)
         self._made = None
         with translated("opening the database", self._place):
             self._make_bucket()
-            self._format.check()
+            self._layout = layout_of(self._format.check(), self._parts)
 
     def _open_edge(self) -> Edge | None:
         if not self._settings.read_endpoint or self._place.mocked:  # what moto mocks, no edge has
@@ -148,12 +141,7 @@ class S3Engine(Engine):
         if self._settings.tags and not found.tags:
             logger.warning("%s takes no object tags: records are written without (said once)", self._place)
         self._format.ensure()
-        caller, keys, objects = self._caller, self._keys, self._objects
-        changer = Changer(caller, keys, self._settings, self._runtime, self._tagger, objects, self._uploader, found)
-        deleter = Deleter(caller, keys, objects, found)
-        return Writers(
-            changer, deleter, Remover(caller, keys, objects, deleter, self._lister, self._many, self._listing)
-        )
+        return self._layout.writers(found)
 
     def bucket_changed(self) -> None:
         """What the store was found to do is found out again: the bucket was set up in another way."""
@@ -163,25 +151,26 @@ class S3Engine(Engine):
 
     def close(self) -> None:
         self._many.close()
-        self._uploader.close()
+        self._layout.close()
+        self._parts.uploader.close()
         if self._edge:
             self._edge.close()
         self._caller.close()
 
     # ------------------------------------------------------------------ by id
     def get_many(self, ids: Sequence[str]) -> list[Document | None]:
-        return list(self._many.map(self._read, ids))
+        if len(ids) > 1:
+            return self._layout.read_many(ids)
+        return [self._read(id) for id in ids]
 
     def _read(self, id: str) -> Document | None:
         with translated(f"reading record {id!r}", self._place, id=id):
-            found = self._objects.read(id)
-        return found.document if found else None
+            return self._layout.read(id)
 
     def _get(self, id: str) -> Document | None:
         """As the store has it, whatever lies at the edge."""
         with translated(f"reading record {id!r}", self._place, id=id):
-            found = self._objects.fetch(id)
-        return found.document if found else None
+            return self._layout.get(id)
 
     def get_at_version(self, id: str, version_id: str) -> Document | None:
         with translated(f"reading version {version_id!r} of record {id!r}", self._place, id=id):
@@ -189,9 +178,9 @@ class S3Engine(Engine):
 
     def get_version(self, id: str) -> str | None:
         with translated(f"reading the version of record {id!r}", self._place, id=id):
-            found = self._objects.fetch_or_outline(id)
+            revision = self._layout.version(id)
         self.version_known(id)
-        return found.document.revision if found else None
+        return revision
 
     def version_known(self, id: str) -> None:
         """Somebody is told the version of a record: what he reads of it next must not be older, or `expected_version`
@@ -201,7 +190,7 @@ class S3Engine(Engine):
 
     def exists(self, id: str) -> bool:
         with translated(f"looking for record {id!r}", self._place, id=id):
-            return self._objects.head(id) is not None
+            return self._layout.exists(id)
 
     def tags(self, id: str) -> TagReport | None:
         """The tags of a record's object, and which metadata is not among them; None where there is no record."""
@@ -219,20 +208,20 @@ class S3Engine(Engine):
         return TagReport(tags, skipped)
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
-        return list(self._many.map(partial(self._apply, self._writers().changer), changes))
+        return list(self._many.map(partial(self._apply, self._writers()), changes))
 
-    def _apply(self, changer: Changer, change: Change) -> Outcome:
+    def _apply(self, writers: Writers, change: Change) -> Outcome:
         try:
             self._check_key(change.id)
             with translated(f"writing record {change.id!r}", self._place, id=change.id):
-                return changer.apply(change)
+                return writers.apply(change)
         except DataknobsDataError as error:
             return error
         finally:
             self._wrote(change.id)
 
     def _wrote(self, id: str) -> None:
-        self._listing.wrote(*([self._keys.record(id)] if self._keys.can_hold(id) else ()))
+        self._clock.tick(*([self._keys.record(id)] if self._keys.can_hold(id) else ()))
 
     def _check_key(self, id: str) -> None:
         """Says before sending what this store cannot hold."""
@@ -253,15 +242,13 @@ class S3Engine(Engine):
         plain = [one.id for one in deletions if one.expected_version is None]
         if len(plain) == len(deletions) > 1:
             with translated("looking which records there are to delete", self._place):
-                return writers.remover.delete_many(
-                    plain, lambda id, fault: self._error(f"deleting record {id!r}", id, fault)
-                )
-        return list(self._many.map(partial(self._delete, writers.deleter), deletions))
+                return writers.delete_many(plain, lambda id, fault: self._error(f"deleting record {id!r}", id, fault))
+        return list(self._many.map(partial(self._delete, writers), deletions))
 
-    def _delete(self, deleter: Deleter, deletion: Deletion) -> bool | DataknobsDataError:
+    def _delete(self, writers: Writers, deletion: Deletion) -> bool | DataknobsDataError:
         try:
             with translated(f"deleting record {deletion.id!r}", self._place, id=deletion.id):
-                return deleter.delete(deletion)
+                return writers.delete(deletion)
         except DataknobsDataError as error:
             return error
         finally:
@@ -272,57 +259,21 @@ class S3Engine(Engine):
 
     # ------------------------------------------------------------------ by query
     def scan(self, query: Query, on_damage: ErrorSink | None = None) -> Iterator[Document]:
-        return run_query(self._documents(query, on_damage), query)
-
-    def _documents(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
-        """All documents that `query` may find, in id order."""
-        bounds = id_bounds(query.expression)
-        listed = self._list(bounds.prefix) if bounds.ids is None else {}
-        ids = sorted(listed if bounds.ids is None else filter(self._keys.can_hold, bounds.ids))
-        for window in windows(ids, _fetched_at_once(query) or max(len(ids), 1)):
-            for outcome in self._many.map(partial(self._read_listed, listed), window, partial(self._holds, listed)):
-                if isinstance(outcome, Document):
-                    yield outcome
-                elif outcome is not None:
-                    _report(outcome, on_damage)
-
-    def _list(self, prefix: str) -> dict[str, Listed]:
-        with translated(f"listing records {prefix!r}…", self._place):
-            return self._lister.records(prefix)
-
-    def _holds(self, listed: dict[str, Listed], id: str) -> bool:
-        return id in listed and self._objects.holds(listed[id])
-
-    def _read_listed(self, listed: dict[str, Listed], id: str) -> Outcome:
-        """One document of a scan; None where it was deleted since it was listed."""
-        try:
-            if id not in listed:
-                return self._get(id)
-            with translated(f"reading record {id!r}", self._place, id=id, key=listed[id].key):
-                return self._objects.fetch_listed(id, listed[id])
-        except (DataFormatError, RecordArchivedError) as error:
-            return error
+        return self._layout.scan(query, on_damage)
 
     def count(self, query: Query) -> int:
         if query.expression is not None:
             return super().count(query)
-        beyond_offset = max(0, len(self._all_ids()) - query.offset_value)
+        beyond_offset = max(0, self._layout.count() - query.offset_value)
         return beyond_offset if query.limit_value is None else min(beyond_offset, query.limit_value)
 
     def list_ids(self, prefix: str) -> Iterator[str]:
-        if prefix and self._listing.ids() is None:
-            return iter(sorted(self._list(prefix)))
-        return (id for id in self._all_ids() if id.startswith(prefix))
-
-    def _all_ids(self) -> list[str]:
-        """The ids of all records, sorted: from the last listing while it is good."""
-        ids = self._listing.ids()
-        return ids if ids is not None else self._listing.fill(lambda: sorted(self._list("")))
+        return self._layout.ids(prefix)
 
     def clear(self) -> int:
         writers = self._writers()
         with translated("clearing the database", self._place):
-            return writers.remover.clear(str(self._place))
+            return writers.clear()
 
     @property
     def objects(self) -> Objects:
@@ -335,14 +286,15 @@ class S3Engine(Engine):
         return self._caller.meter.usage()
 
 
-def _fetched_at_once(query: Query) -> int | None:
-    """How many documents answer `query` if none of them is gone meanwhile; None where only their content tells."""
-    if query.expression is not None or query.sort_specs or query.limit_value is None:
-        return None
-    return query.offset_value + query.limit_value
+def default_layout() -> str:
+    """Of a new database."""
+    return OBJECTS
 
 
-def _report(error: DataknobsDataError, on_damage: ErrorSink | None) -> None:
-    if on_damage is None:
-        raise error
-    on_damage(error)
+def layout_of(name: str, parts: Parts) -> Layout:
+    """The layout of that name."""
+    if name == TIERED:
+        from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
+
+        return TieredLayout(parts)
+    return ObjectsLayout(parts)

@@ -8,6 +8,7 @@ import threading
 from dataknobs_data.exceptions import ConfigurationError, DataFormatError
 from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.settings import LAYOUTS
 from dataknobs_data.s3.store import ABSENT, Fault, Kind, PutOptions
 
 FORMAT = 1
@@ -15,21 +16,29 @@ FORMAT = 1
 
 
 class FormatFile:
-    """Checked before the first read, created with the first write; then known for the life of the process."""
+    """Checked before the first read, created with the first write; then known for the life of the process.
 
-    def __init__(self, caller: Caller, keys: Keys, layout: str) -> None:
+    `wanted`: the layout that the settings ask for, None for whichever is there. `otherwise`: that of a new database.
+    """
+
+    def __init__(self, caller: Caller, keys: Keys, wanted: str | None, otherwise: str) -> None:
         self._caller = caller
         self._key = keys.format
-        self._layout = layout
+        self._wanted = wanted
+        self._layout = wanted or otherwise
         self._read = self._written = False
         self._lock = threading.Lock()
 
-    def check(self) -> None:
-        """Raises ConfigurationError or DataFormatError when what lies here is not for these settings or this version."""
+    def check(self) -> str:
+        """The layout of what lies here, or shall.
+
+        Raises ConfigurationError or DataFormatError when what lies here is not for these settings or this version.
+        """
         with self._lock:
             if not self._read:
                 self._written = self._look()
                 self._read = True
+            return self._layout
 
     def ensure(self) -> None:
         """As `check`, and makes the file when there is none."""
@@ -71,8 +80,12 @@ class FormatFile:
                 f"{self._key}: format {version!r} is not known to this version (it knows {FORMAT}); upgrade dataknobs-data",
                 key=self._key,
             )
-        if layout != self._layout:
+        if layout not in LAYOUTS:
+            raise DataFormatError(f"{self._key}: layout {layout!r} is none of {', '.join(LAYOUTS)}", key=self._key)
+        if layout != (self._layout if self._read else self._wanted or layout):
             raise ConfigurationError(
-                f"{self._key}: the records here have layout {layout!r}, the settings say {self._layout!r}; set layout: {layout}",
+                f"{self._key}: the records here have layout {layout!r}, but this database was opened for "
+                f"{self._layout!r}; set layout: {layout}, or leave it out and connect again",
                 key="layout",
             )
+        self._layout = layout

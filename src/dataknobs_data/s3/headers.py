@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from urllib.parse import quote, unquote
 
 from dataknobs_data.documents import Document
+from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.runtime import iso_utc
 from dataknobs_data.s3.store import Head
+from dataknobs_data.s3.tombstones import TOO_MANY, births_header, births_of
 
 BORN, REPLACES, REVISION, CREATED_AT, AUTHOR = "born", "replaces", "revision", "created-at", "author"
 
@@ -20,7 +22,7 @@ def headers_of(document: Document, author: str | None = None) -> dict[str, str]:
     headers = {BORN: document.born, REVISION: document.revision, CREATED_AT: document.created_at}
     headers = {name: _quoted(value) for name, value in headers.items()}
     if document.replaces:
-        headers[REPLACES] = " ".join(map(_quoted, sorted(document.replaces)))
+        headers[REPLACES] = births_header(document.replaces)
     if author:
         headers[AUTHOR] = quote(author, safe=" @:")
     return headers
@@ -36,7 +38,14 @@ def _quoted(value: str) -> str:
 
 
 def outline(id: str, head: Head) -> Document:
-    """A document without its content, from the headers of its object."""
+    """A document without its content, from the headers of its object. Raises DataFormatError where they do not say enough."""
+    replaces = head.metadata.get(REPLACES, "")
+    if replaces == TOO_MANY:
+        raise DataFormatError(
+            f"record {id!r}: it replaces so many deleted ones that only its content names them, which cannot be read; "
+            "restore it, and run compact()",
+            id=id,
+        )
     birth = "etag:" + head.etag.strip('"')
     modified = iso_utc(head.modified)
     return Document(
@@ -47,5 +56,5 @@ def outline(id: str, head: Head) -> Document:
         updated_at=modified,
         born=unquote(head.metadata.get(BORN, birth)),
         revision=unquote(head.metadata.get(REVISION, birth)),
-        replaces=frozenset(map(unquote, head.metadata.get(REPLACES, "").split())),
+        replaces=births_of(replaces),
     )

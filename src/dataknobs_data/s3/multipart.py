@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
@@ -49,8 +49,19 @@ class Uploader:
         """Ends the threads that send parts."""
         self._parts.close()
 
-    def upload(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+    def upload(
+        self,
+        key: str,
+        body: bytes | memoryview,
+        options: PutOptions,
+        condition: Condition,
+        chunk_bytes: int | None = None,
+        still: Callable[[], bool] | None = None,
+    ) -> str:
         """Uploads `body` as the object `key` and returns its ETag. On failure the parts are thrown away.
+
+        chunk_bytes  of a part, where it is not the setting `multipart_chunksize`
+        still        asked when all parts are there; where it says no, the condition counts as failed
 
         Each part has its own deadline, and so has the completion: only that one changes what others see, so only its
         lost answer leaves a doubt.
@@ -58,7 +69,9 @@ class Uploader:
         with _nothing_written():
             upload_id = self._caller.send("CreateMultipartUpload", lambda store: store.create_upload(key, options))
         try:
-            etags = self._send_parts(key, upload_id, body)
+            etags = self._send_parts(key, upload_id, body, chunk_bytes or self._settings.multipart_chunksize)
+            if still and not still():
+                raise Fault(Kind.CONDITION, "what the document was derived from has changed during its upload")
             guard = self._turn(key, condition) if self._guarded and condition else nullcontext(self._caller.deadline())
             with guard as deadline:
                 return self._complete(key, upload_id, etags, condition, deadline)
@@ -66,8 +79,8 @@ class Uploader:
             self._abort(key, upload_id)
             raise
 
-    def _send_parts(self, key: str, upload_id: str, body: bytes) -> list[str]:
-        size, view = part_bytes(len(body), self._settings.multipart_chunksize), memoryview(body)
+    def _send_parts(self, key: str, upload_id: str, body: bytes | memoryview, chunk_bytes: int) -> list[str]:
+        size, view = part_bytes(len(body), chunk_bytes), memoryview(body)
 
         def send(number: int) -> str:
             piece = view[(number - 1) * size : number * size]

@@ -1,4 +1,4 @@
-"""The objects tier, reading: one record is one object. What is held of it and what its headers say."""
+"""The objects tier, reading: what is held of an object and what its headers say."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from dataknobs_data.s3.headers import outline
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.missing import check_bucket, says_missing
 from dataknobs_data.s3.store import Blob, Fault, Head, Kind, Listed
+from dataknobs_data.s3.tombstones import Tombstone, decode, from_headers, is_tombstone
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,19 @@ class Stored:
     certain: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Grave:
+    """A tombstone, which stands in a record's place, and the ETag of its object (`tombstones.py`)."""
+
+    tombstone: Tombstone
+    etag: str
+
+
+Found = Stored | Grave | None
+
+
 class Objects:
-    """Reads single documents. Raises Fault where the store fails.
+    """Reads single documents, and in the tiered layout tombstones. Raises Fault where the store fails.
 
     `etags_tell`: it is known that this store gives other contents another ETag. Until then only documents whose ETag is the
     MD5 of their content are kept.
@@ -41,23 +53,27 @@ class Objects:
         self._caller = caller
         self._keys = keys
 
-    def read(self, id: str) -> Stored | None:
-        """The record for somebody who reads it: from the edge, where there is one that has it, else from the store."""
+    def read(self, id: str) -> Found:
+        """What stands in the record's place, for somebody who reads it: from the edge, where there is one that has it, else from the store."""
         edge = self.edge  # a first write in another thread may give it up meanwhile
         if edge is None:
-            return self.fetch(id)
+            return self.look(id)
         deadline = self._caller.deadline()
         held = self.cache.get(self._keys.record(id))
         copy = self._at_edge(edge, id, deadline, held=held)
         if isinstance(copy, Stored):
             return copy
-        found = self.fetch(id, deadline)
-        if found:
+        found = self.look(id, deadline)
+        if isinstance(found, Stored):
             edge.missed(copy)
         return found
 
     def fetch(self, id: str, deadline: Deadline | None = None) -> Stored | None:
-        """The record as the store has it now: one GET, which moves no bytes when a cached copy still stands."""
+        """The record as the store has it now. Raises DataFormatError for a tombstone, which the objects layout does not have."""
+        return record_of(id, self.look(id, deadline))
+
+    def look(self, id: str, deadline: Deadline | None = None) -> Found:
+        """What stands in the record's place now: one GET, which moves no bytes when a cached copy still stands."""
         key = self._keys.record(id)
         held = self.cache.get(key)
         try:
@@ -72,14 +88,18 @@ class Objects:
         if blob is not None:
             held = self._hold(key, blob)
         assert held is not None, "a store says 'not modified' only when it was asked"
-        return self._stored(id, held, certain=True)
+        return self._found(id, held, certain=True)
 
     def fetch_or_outline(self, id: str, deadline: Deadline | None = None, *, damaged: bool = False) -> Stored | None:
-        """As `fetch`; of an archived record only what its headers say, which is enough to replace it. With `damaged` that
+        """As `look_or_outline`, for the objects layout."""
+        return record_of(id, self.look_or_outline(id, deadline, damaged=damaged))
+
+    def look_or_outline(self, id: str, deadline: Deadline | None = None, *, damaged: bool = False) -> Found:
+        """As `look`; of an archived record only what its headers say, which is enough to replace it. With `damaged` that
         is also the answer for a record whose content makes no sense.
         """
         try:
-            return self.fetch(id, deadline)
+            return self.look(id, deadline)
         except Fault as fault:
             if fault.kind is not Kind.ARCHIVED:
                 raise
@@ -87,12 +107,13 @@ class Objects:
             if not damaged:
                 raise
         head = self.head(id, deadline)
-        return Stored(outline(id, head), head.etag, certain=True) if head else None
+        return outlined(id, head) if head else None
 
     def held_copy(self, id: str) -> Stored | None:
-        """The copy in memory: good enough to derive a conditional write from, which fails if it is old."""
+        """The copy of a document in memory: good enough to derive a conditional write from, which fails if it is old."""
         held = self.cache.get(self._keys.record(id))
-        return self._stored(id, held, certain=False) if held else None
+        found = self._found(id, held, certain=False) if held else None
+        return found if isinstance(found, Stored) else None
 
     def holds(self, listed: Listed) -> bool:
         """Whether the object behind a line of a listing is in memory as the line has it."""
@@ -100,18 +121,22 @@ class Objects:
         return held is not None and held.etag == listed.etag
 
     def fetch_listed(self, id: str, listed: Listed) -> Document | None:
-        """The record behind a line of a listing: without a request where the cached copy has the line's ETag."""
+        """The record behind a line of a listing, in the objects layout."""
+        found = record_of(id, self.look_listed(id, listed))
+        return found.document if found else None
+
+    def look_listed(self, id: str, listed: Listed) -> Found:
+        """What stands behind a line of a listing: without a request where the cached copy has the line's ETag."""
         held = self.cache.get(listed.key)
         if held and held.etag == listed.etag:
-            return self._stored(id, held, certain=False).document
+            return self._found(id, held, certain=False)
         deadline = self._caller.deadline()
         edge = self.edge
         if edge:
             copy = self._at_edge(edge, id, deadline, listed=listed.etag)
             if isinstance(copy, Stored):
-                return copy.document
-        found = self.fetch(id, deadline)
-        return found.document if found else None
+                return copy
+        return self.look(id, deadline)
 
     def _at_edge(
         self, edge: Edge, id: str, deadline: Deadline, *, held: Held | None = None, listed: str | None = None
@@ -122,9 +147,11 @@ class Objects:
         if isinstance(copy, NoCopy):
             return copy
         try:
-            stored = self._stored(id, copy, certain=False)
+            stored = self._found(id, copy, certain=False)
         except DataFormatError:
             return NoCopy("what it sends is no record")
+        if isinstance(stored, Grave):
+            return NoCopy()
         if copy is held:
             return stored
         self._caller.meter.moved(down=len(copy.body))
@@ -145,7 +172,7 @@ class Objects:
         assert blob is not None
         if blob.version_id != version_id and (blob.version_id, version_id) != (None, "null"):
             return None  # SeaweedFS 4.48 answers any version id with the current object where versions are off
-        return self._stored(id, _held(blob), certain=True).document
+        return _shown(self._found(id, _held(blob), certain=True))
 
     def head(self, id: str, deadline: Deadline | None = None) -> Head | None:
         """The headers of a record's object; None where there is none."""
@@ -180,14 +207,36 @@ class Objects:
         else:
             self.cache.drop(key)
 
-    def _stored(self, id: str, held: Held, *, certain: bool) -> Stored:
+    def _found(self, id: str, held: Held, *, certain: bool) -> Stored | Grave:
         birth = "etag:" + held.etag.strip('"')
         try:
+            if is_tombstone(held.body):
+                return Grave(decode(held.body, self._keys.record(id)), held.etag)
             document = codec.decode(held.body, id=id, birth=birth, modified=held.modified)
         except DataFormatError:
             self.cache.drop(self._keys.record(id))  # or a write would be refused after somebody has mended the record
             raise
         return Stored(document, held.etag, certain)
+
+
+def outlined(id: str, head: Head) -> Stored | Grave:
+    """What the headers of an object say of it."""
+    tombstone = from_headers(head.metadata)
+    return Grave(tombstone, head.etag) if tombstone else Stored(outline(id, head), head.etag, certain=True)
+
+
+def record_of(id: str, found: Found) -> Stored | None:
+    """What is found in the objects layout, where there are no tombstones: DataFormatError for one."""
+    if isinstance(found, Grave):
+        raise DataFormatError(
+            f"record {id!r}: a tombstone of the tiered layout stands there, but the records here have layout 'objects'",
+            id=id,
+        )
+    return found
+
+
+def _shown(found: Found) -> Document | None:
+    return found.document if isinstance(found, Stored) else None
 
 
 def _held(blob: Blob) -> Held:

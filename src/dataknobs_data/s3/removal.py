@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError
-from dataknobs_data.s3.cache import ListingCache
-from dataknobs_data.s3.calls import Caller
 from dataknobs_data.s3.deleting import Deleter
-from dataknobs_data.s3.fanout import FanOut
-from dataknobs_data.s3.keys import Keys
-from dataknobs_data.s3.listing import PAGE_KEYS, Lister
-from dataknobs_data.s3.objects import Objects
+from dataknobs_data.s3.layout import ErrorOf, Parts
 from dataknobs_data.s3.store import Fault
 from dataknobs_data.streaming import windows
 
 DELETE_KEYS = 1000
 """Keys in one DeleteObjects request at most; https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html."""
-
-ErrorOf = Callable[[str, Fault], DataknobsDataError]
 
 
 class Remover:
@@ -28,57 +21,23 @@ class Remover:
     record may go or be written again: then both deletes say True, or the newer version is what this one deleted.
     """
 
-    def __init__(
-        self,
-        caller: Caller,
-        keys: Keys,
-        objects: Objects,
-        deleter: Deleter,
-        lister: Lister,
-        many: FanOut,
-        listing: ListingCache,
-    ) -> None:
-        self._caller = caller
-        self._keys = keys
-        self._objects = objects
+    def __init__(self, parts: Parts, deleter: Deleter) -> None:
+        self._caller = parts.caller
+        self._keys = parts.keys
+        self._objects = parts.objects
         self._deleter = deleter
-        self._lister = lister
-        self._many = many
-        self._listing = listing
+        self._presence = parts.presence
+        self._lister = parts.lister
+        self._many = parts.many
+        self._clock = parts.clock
 
     def delete_many(self, ids: Sequence[str], error_of: ErrorOf) -> list[bool | DataknobsDataError]:
         """For each of the distinct `ids` whether it was there, or why it could not be deleted."""
-        there = self._present(ids)
+        there = {id: line.etag for id, line in self._presence.of(ids).items()}
         failed: dict[str, DataknobsDataError] = {}
         for window in windows((id for id in ids if id in there), DELETE_KEYS):
             failed.update(self._delete_window({id: there[id] for id in window}, error_of))
         return [failed.get(id, id in there) for id in ids]
-
-    def _present(self, ids: Sequence[str]) -> dict[str, str]:
-        """Which of `ids` exist, with their ETags, by as few requests as may be: one HEAD each, or a listing of a thousand to a page."""
-        known = self._listing.last_size
-        pages = len(ids) if known is None else -(-known // PAGE_KEYS)
-        if len(ids) <= (self._many.workers if known is None else pages):
-            return self._heads(ids)
-        return self._listed(ids, most_pages=max(len(ids), pages))
-
-    def _heads(self, ids: Sequence[str]) -> dict[str, str]:
-        heads = self._many.map(self._objects.peek, ids)
-        there = {id: head.etag for id, head in zip(ids, heads, strict=True) if head}
-        if len(there) < len(ids):
-            self._objects.check_bucket()
-        return there
-
-    def _listed(self, ids: Sequence[str], most_pages: int) -> dict[str, str]:
-        """By listing what all of `ids` have in common; by HEADs after all where that turns out to be too much."""
-        wanted, there = set(ids), dict[str, str]()
-        for number, page in enumerate(self._lister.pages(self._keys.listing_prefix(_common_prefix(ids))), 1):
-            there.update({id: item.etag for item in page.items if (id := self._keys.id(item.key)) and id in wanted})
-            if page.token is None or len(there) == len(wanted):
-                return there
-            if number == most_pages:
-                break
-        return there | self._heads([id for id in ids if id not in there])
 
     def _delete_window(self, etags: dict[str, str], error_of: ErrorOf) -> dict[str, DataknobsDataError]:
         """Deletes up to a thousand records that were there with these ETags; what failed, by id."""
@@ -90,7 +49,7 @@ class Remover:
                 return self._settle(etags, fault, error_of)
             faults = dict.fromkeys(keys, fault)
         finally:
-            self._listing.wrote(*keys)
+            self._clock.tick(*keys)
             for key in keys:
                 self._objects.cache.drop(key)
         return {keys[key]: error_of(keys[key], fault) for key, fault in faults.items()}
@@ -136,9 +95,3 @@ class Remover:
 
         for error in self._delete_window(etags, error_of).values():
             raise error
-
-
-def _common_prefix(ids: Sequence[str]) -> str:
-    first, last = min(ids), max(ids)
-    length = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), min(len(first), len(last)))
-    return first[:length]

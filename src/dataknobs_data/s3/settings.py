@@ -17,6 +17,10 @@ MIB = 1024 * 1024
 PART_BYTES_MIN = 5 * MIB
 """Smallest part but the last; https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html."""
 
+OBJECTS, TIERED = LAYOUTS = ("objects", "tiered")
+
+PACK_BYTES_MIN = 64 * 1024
+
 STORAGE_CLASSES = (
     "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE",
     "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS",
@@ -58,7 +62,11 @@ class S3Settings:
     create_bucket              make a missing bucket; default: only on custom endpoints
     author                     who writes, in a word: a name or a job; stands in each version's history
     tags                       mirror metadata as object tags: true, false, or the names to mirror
-    layout                     "objects": one object a record
+    layout                     "tiered": single records are objects, many at once go into packs; "objects": one object a record.
+                               Default: what is there already, else tiered where the extra `table` is installed
+    pack_threshold             records from which a batch or stream goes into packs
+    pack_target_bytes          of a pack, about
+    grace                      seconds that compaction waits before it deletes what it has folded; longer than any `deadline`
     timeout                    seconds for one request with its retries; deadline: for one operation on one record
     require_conditions         refuse a store that ignores conditional requests; false: work without, last writer wins
     """
@@ -84,7 +92,10 @@ class S3Settings:
     create_bucket: bool | None = None
     author: str | None = None
     tags: bool | list[str] = True
-    layout: str = "objects"
+    layout: str | None = None
+    pack_threshold: int = 200
+    pack_target_bytes: int = 64 * MIB
+    grace: float = 120.0
     timeout: float = 20.0
     deadline: float = 60.0
     require_conditions: bool = True
@@ -106,7 +117,8 @@ def s3_settings(config: Mapping[str, Any]) -> S3Settings:
 def _check_numbers(settings: S3Settings) -> None:
     least = {
         "max_workers": 1, "max_retries": 0, "cache_ttl": 0, "cache_bytes": 0, "multipart_threshold": 1,
-        "multipart_chunksize": PART_BYTES_MIN, "timeout": 0.01, "deadline": 0.02,
+        "multipart_chunksize": PART_BYTES_MIN, "timeout": 0.01, "deadline": 0.02, "pack_threshold": 1,
+        "pack_target_bytes": PACK_BYTES_MIN,
     }  # fmt: skip
     for name, minimum in least.items():
         if not getattr(settings, name) >= minimum:
@@ -117,6 +129,12 @@ def _check_numbers(settings: S3Settings) -> None:
         raise ConfigurationError(
             f"s3 backend: deadline ({settings.deadline} s, a whole operation) must be longer than timeout ({settings.timeout} s, one request)",
             key="deadline",
+        )
+    if settings.grace <= settings.deadline:
+        raise ConfigurationError(
+            f"s3 backend: grace ({settings.grace} s) must be longer than deadline ({settings.deadline} s): what compaction "
+            "deletes must not be missed by an operation that is still running",
+            key="grace",
         )
 
 
@@ -133,9 +151,9 @@ def _check_choices(settings: S3Settings) -> None:
             key="storage_class",
         )
     Encryption.parse(settings.encryption)
-    if settings.layout != "objects":
+    if settings.layout not in (None, *LAYOUTS):
         raise ConfigurationError(
-            f"s3 backend: layout {settings.layout!r} is not available in this version; use 'objects'", key="layout"
+            f"s3 backend: layout {settings.layout!r} is none of {', '.join(LAYOUTS)}", key="layout"
         )
     if bool(settings.access_key_id) != bool(settings.secret_access_key):
         raise ConfigurationError("s3 backend: access_key_id and secret_access_key go together", key="access_key_id")

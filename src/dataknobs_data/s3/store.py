@@ -72,6 +72,7 @@ class PutOptions:
     metadata: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] | None = None
     storage_class: str | None = None
+    content_type: str = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +155,13 @@ class ObjectStore(Protocol):
     def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
         """The object; None when it still has the ETag `unless_etag`."""
 
+    def get_range(self, key: str, offset: int, length: int) -> bytes | memoryview:
+        """So many bytes of the object from there on, at least one; fewer where it ends before."""
+
     def head(self, key: str, *, version_id: str | None = None) -> Head:
         """The object's headers."""
 
-    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+    def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
         """Writes the object and returns its ETag."""
 
     def delete(self, key: str, condition: Match | None) -> None:

@@ -67,6 +67,11 @@ class BotoStore:
                 body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]), answer.get("VersionId")
             )
 
+    def get_range(self, key: str, offset: int, length: int) -> bytes | memoryview:
+        wanted = f"bytes={offset}-{offset + length - 1}"
+        with faults():
+            return self._client.get_object(**self._where, Key=key, Range=wanted)["Body"].read()
+
     def head(self, key: str, *, version_id: str | None = None) -> Head:
         extra: Any = _given(VersionId=version_id)
         with faults(bare_404=Kind.MISSING):
@@ -83,11 +88,12 @@ class BotoStore:
                 archive_status=answer.get("ArchiveStatus"),
             )
 
-    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+    def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
         def send() -> str:
+            content: Any = body if isinstance(body, bytes) else io.BufferedReader(_View(body))
             with faults():
                 return self._client.put_object(
-                    **self._where, Key=key, Body=body, **self._headers(options), **_condition(condition)
+                    **self._where, Key=key, Body=content, **self._headers(options), **_condition(condition)
                 )["ETag"]
 
         return self._with_checksum_if_asked(send)
@@ -203,7 +209,7 @@ class BotoStore:
 
     def _headers(self, options: PutOptions) -> Any:
         headers = {
-            "ContentType": "application/json",
+            "ContentType": options.content_type,
             "Metadata": dict(options.metadata),
             **(self.encryption.parameters() if self.encryption else {}),
         }

@@ -84,8 +84,12 @@ class ObstoreStore(BotoStore):
         metadata = {name.lower(): value for name, value in answer.attributes.items()}
         return Blob(body, meta["e_tag"] or "", metadata, meta["last_modified"], meta["version"])
 
-    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
-        attributes = {"Content-Type": "application/json", **options.metadata}
+    def get_range(self, key: str, offset: int, length: int) -> bytes | memoryview:
+        with _faults(key):
+            return memoryview(self._reads.get_range(key, start=offset, length=length))
+
+    def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
+        attributes = {"Content-Type": options.content_type, **options.metadata}
         if options.storage_class:
             attributes["Storage-Class"] = options.storage_class
         mode: PutMode = (

@@ -25,6 +25,7 @@ class History:
         self._runtime = runtime
         self._place = place
         self._known: Snapshot | None = None
+        self._looked = False
         self._lock = threading.Lock()
 
     @property
@@ -55,7 +56,7 @@ class History:
         """
         known = self._known
         if known is None:
-            return self.keep(self._reader.open(deadline))
+            return self._first(deadline)
         seen = self._runtime.now()
         folder = self._reader.folder(_list_from(known), deadline)
         line = folder.entries.get(known.version)
@@ -72,6 +73,14 @@ class History:
         if newest is None:
             return self._reopen(known, deadline)
         return self.keep(replace(newest, seen=seen))
+
+    def _first(self, deadline: Deadline | None) -> Snapshot | None:
+        """Nothing is known. Where there was no table before, a listing says whether there still is none."""
+        if self._looked and self._reader.folder(0, deadline).is_empty:
+            return None
+        opened = self.keep(self._reader.open(deadline))
+        self._looked = True
+        return opened
 
     def _catch_up(self, folder: Folder, deadline: Deadline | None) -> Snapshot | None:
         """The known snapshot with what the listing shows after it; None where only a new opening can tell."""

@@ -1,0 +1,113 @@
+"""How records lie under a prefix: the port between the S3 engine and its two layouts, and what both are made of."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from dataknobs_data.documents import Change, Deletion, Document
+from dataknobs_data.engine import ErrorSink
+from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.query import Query
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.cache import WriteClock
+from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.fanout import FanOut
+from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.listing import Lister
+from dataknobs_data.s3.multipart import Uploader
+from dataknobs_data.s3.objects import Objects
+from dataknobs_data.s3.place import Place
+from dataknobs_data.s3.presence import Presence
+from dataknobs_data.s3.probe import Capabilities
+from dataknobs_data.s3.putting import Putter
+from dataknobs_data.s3.settings import S3Settings
+from dataknobs_data.s3.store import Fault
+from dataknobs_data.s3.tags import Tagger
+
+ErrorOf = Callable[[str, Fault], DataknobsDataError]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a layout is made of. `many`: threads in which records are handled side by side."""
+
+    settings: S3Settings
+    runtime: Runtime
+    caller: Caller
+    place: Place
+    keys: Keys
+    objects: Objects
+    lister: Lister
+    presence: Presence
+    uploader: Uploader
+    tagger: Tagger
+    clock: WriteClock
+    many: FanOut
+
+    def putter(self, found: Capabilities) -> Putter:
+        """What puts single objects into a store that can do so much."""
+        cache = self.objects.cache
+        return Putter(self.caller, self.keys, self.settings, self.tagger, cache, self.uploader, found)
+
+
+class Writers(Protocol):
+    """What changes records. An operation keeps the ones it began with, whatever becomes of the engine meanwhile."""
+
+    def apply(self, change: Change) -> Document | None:
+        """One change. Raises Fault where the store fails, and what is wrong with the change itself."""
+
+    def delete(self, deletion: Deletion) -> bool:
+        """One delete. Raises as `apply` does."""
+
+    def delete_many(self, ids: Sequence[str], error_of: ErrorOf) -> list[bool | DataknobsDataError]:
+        """Deletes distinct ids, whatever version they are at."""
+
+    def clear(self) -> int:
+        """Deletes every record; how many there were."""
+
+
+class Layout(ABC):
+    """Records of one prefix. Raises Fault where the store fails, unless it says otherwise."""
+
+    @abstractmethod
+    def read(self, id: str) -> Document | None:
+        """The record for somebody who reads it, from the edge where there is one."""
+
+    @abstractmethod
+    def get(self, id: str) -> Document | None:
+        """The record as the store has it."""
+
+    @abstractmethod
+    def version(self, id: str) -> str | None:
+        """Its revision."""
+
+    @abstractmethod
+    def exists(self, id: str) -> bool:
+        """Whether there is one of that id."""
+
+    @abstractmethod
+    def read_many(self, ids: Sequence[str]) -> list[Document | None]:
+        """As `read`, of many, in their order. Raises public errors."""
+
+    @abstractmethod
+    def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        """See Engine.scan. Raises public errors."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """How many records there are, perhaps from a recent answer."""
+
+    @abstractmethod
+    def ids(self, prefix: str) -> Iterator[str]:
+        """Their ids, by code point."""
+
+    @abstractmethod
+    def writers(self, found: Capabilities) -> Writers:
+        """What writes to a store that can do so much."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Ends threads. Sends nothing."""
