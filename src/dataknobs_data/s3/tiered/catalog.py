@@ -1,0 +1,134 @@
+"""What the log says of each pack, read once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.s3.table.actions import Add
+from dataknobs_data.s3.table.bounds import Stats
+from dataknobs_data.s3.table.packs import Pack
+from dataknobs_data.s3.table.prune import PackFacts
+from dataknobs_data.s3.table.shape import ID, Shape
+from dataknobs_data.s3.table.snapshot import Snapshot
+
+TAIL, REST, IDS, LOAD = "tail", "rest", "ids", "load"
+"""Tags of an add-action: bytes of the pack's tail; names of fields with values in `_rest`, as a JSON list (without it: not
+known); bytes of the id companion (without it: there is none); the birth of the load that is not known to be finished
+(without it: all births in the pack are of finished creations)."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A pack of the table, by what its add-action says."""
+
+    add: Add
+    shape: Shape
+    """The table's, which has all columns of the pack."""
+
+    @property
+    def path(self) -> str:
+        """Below the table's folder."""
+        return self.add.path
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.add.size
+
+    @cached_property
+    def stats(self) -> Stats | None:
+        """None where a writer of another kind has left none."""
+        return Stats.from_json(self.add.stats) if self.add.stats else None
+
+    @property
+    def tail(self) -> int | None:
+        """Bytes at its end that hold no rows."""
+        return _number(self._tags.get(TAIL))
+
+    @property
+    def companion_size(self) -> int | None:
+        """Bytes of the id companion; None where there is none."""
+        return _number(self._tags.get(IDS))
+
+    @property
+    def load(self) -> str | None:
+        """The birth of its load, which may not be finished; None where that does not matter any more."""
+        return self._tags.get(LOAD)
+
+    @cached_property
+    def rest_names(self) -> frozenset[str] | None:
+        """Names of fields of which values lie in `_rest`; None: it is not known which."""
+        text = self._tags.get(REST)
+        return None if text is None else frozenset(json.loads(text))
+
+    @cached_property
+    def facts(self) -> PackFacts | None:
+        """For pruning; None where nothing is known."""
+        return PackFacts(self.shape.kinds, self.stats, self.rest_names) if self.stats else None
+
+    def may_hold(self, id: str) -> bool:
+        """Whether its bounds leave room for the id."""
+        low, high = self.bounds
+        return (low is None or low <= id) and (high is None or id <= high)
+
+    @cached_property
+    def bounds(self) -> tuple[str | None, str | None]:
+        """Least and greatest id; None: not known."""
+        return (self.stats.least.get(ID), self.stats.most.get(ID)) if self.stats else (None, None)
+
+    @property
+    def records(self) -> int:
+        """How many rows it has. Raises DataFormatError where the log does not say."""
+        if self.stats is None:
+            raise DataFormatError(
+                f"{self.path}: another program has added this file to the table without numRecords; run compact(full=True)",
+                path=self.path,
+            )
+        return self.stats.records
+
+    @property
+    def _tags(self) -> Mapping[str, str]:
+        return self.add.tags or {}
+
+
+def _number(text: str | None) -> int | None:
+    return None if text is None else int(text)
+
+
+def tags_of(pack: Pack, load: str | None = None) -> dict[str, str]:
+    """The tags of a new pack's add-action. `load`: the birth of its load where that has to be marked as finished."""
+    tags = {TAIL: str(pack.tail)}
+    if pack.rest_names is not None:
+        tags[REST] = json.dumps(sorted(pack.rest_names), ensure_ascii=False, separators=(",", ":"))
+    if pack.companion is not None:
+        tags[IDS] = str(pack.companion.size)
+    if load is not None:
+        tags[LOAD] = load
+    return tags
+
+
+class Catalog:
+    """The packs of snapshots. What was read of an add-action is kept as long as it stands."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Packed] = {}
+        self._of: tuple[Snapshot, list[Packed]] | None = None
+
+    def packs(self, snapshot: Snapshot) -> list[Packed]:
+        """In the order of the log."""
+        of = self._of
+        if of is None or of[0] is not snapshot:
+            shape = Shape.from_schema_string(snapshot.schema)
+            of = self._of = (snapshot, list(self._read(snapshot.packs.values(), shape)))
+            self._known = {pack.path: pack for pack in of[1]}
+        return of[1]
+
+    def _read(self, adds: Iterable[Add], shape: Shape) -> Iterable[Packed]:
+        known = self._known
+        for add in adds:
+            pack = known.get(add.path)
+            yield pack if pack and pack.add is add and pack.shape == shape else Packed(add, shape)

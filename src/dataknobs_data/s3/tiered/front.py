@@ -1,0 +1,81 @@
+"""What stands in front of the table: a listing of all objects, told apart into documents and tombstones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataknobs_data.s3.fanout import FanOut
+from dataknobs_data.s3.listing import Lister
+from dataknobs_data.s3.objects import Grave, Objects
+from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.table.shape import BORN, ID
+from dataknobs_data.s3.tombstones import may_be_tombstone
+
+Lines = Mapping[str, Listed]
+
+
+@dataclass(frozen=True)
+class Front:
+    """Documents by id, which hide all rows of their ids; and for the ids of tombstones the births that those kill."""
+
+    documents: Lines
+    graves: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tombstones: Lines = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.documents or self.graves)
+
+    @property
+    def ids(self) -> Iterable[str]:
+        """All of them."""
+        return [*self.documents, *self.graves]
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The columns by which it is decided which rows it hides."""
+        return frozenset([BORN] if self.graves else [])
+
+    def hides(self, id: str, born: str) -> bool:
+        """Whether it hides that row."""
+        return id in self.documents or born in self.graves.get(id, ())
+
+    @cached_property
+    def _documents(self) -> pa.Array:
+        return pa.array(self.documents, pa.string())
+
+    @cached_property
+    def _graves(self) -> pa.Array:
+        return pa.array(self.graves, pa.string())
+
+    def visible(self, table: pa.Table) -> pa.Table:
+        """The rows that it does not hide."""
+        if self.documents:
+            table = table.filter(pc.invert(pc.is_in(table[ID], value_set=self._documents)))
+        if not self.graves:
+            return table
+        named = pc.is_in(table[ID], value_set=self._graves)
+        if not pc.any(named, min_count=0).as_py():
+            return table
+        rows = zip(table[ID].to_pylist(), table[BORN].to_pylist(), strict=True)
+        return table.filter(pa.array([not self.hides(id, born) for id, born in rows], pa.bool_()))
+
+
+def front_of(listed: Lines, objects: Objects, many: FanOut) -> Front:
+    """What a listing shows; one GET for each tombstone that is not in memory. Ask the log after this, never before."""
+    doubtful = [id for id, line in listed.items() if may_be_tombstone(line.size)]
+    found = many.map(lambda id: objects.look_listed(id, listed[id]), doubtful)
+    graves = {id: one.tombstone.kills for id, one in zip(doubtful, found, strict=True) if isinstance(one, Grave)}
+    if not graves:
+        return Front(listed)
+    documents = {id: line for id, line in listed.items() if id not in graves}
+    return Front(documents, graves, {id: listed[id] for id in graves})
+
+
+def whole_front(lister: Lister, objects: Objects, many: FanOut, prefix: str = "") -> Front:
+    """All objects whose ids begin with `prefix`."""
+    return front_of(lister.records(prefix), objects, many)

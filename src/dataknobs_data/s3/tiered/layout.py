@@ -1,0 +1,148 @@
+"""The tiered layout: single records are objects, many at once lie in packs; one view over both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from dataknobs_data.documents import Deletion, Document
+from dataknobs_data.engine import ErrorSink
+from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.query import Query
+from dataknobs_data.s3.cache import Recent
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.layout import ErrorOf, Layout, Parts
+from dataknobs_data.s3.objects import Found, Grave, Stored, outlined
+from dataknobs_data.s3.probe import Capabilities
+from dataknobs_data.s3.steps import step
+from dataknobs_data.s3.store import Fault, Listed
+from dataknobs_data.s3.tiered.changing import Changer
+from dataknobs_data.s3.tiered.places import Places, alive, fresh
+from dataknobs_data.s3.tiered.scanning import Scanner
+from dataknobs_data.s3.tiered.table import Table
+from dataknobs_data.s3.tombstones import KILLS, TOO_MANY
+
+NOTHING: frozenset[str] = frozenset()
+
+
+class TieredWriters:
+    """See layout.Writers."""
+
+    def __init__(self, layout: TieredLayout, found: Capabilities) -> None:
+        parts = layout.parts
+        changer = Changer(parts.caller, parts.runtime, layout.places, parts.putter(found))
+        self._parts = parts
+        self.apply = changer.apply
+        self.delete = changer.delete
+
+    def delete_many(self, ids: Sequence[str], error_of: ErrorOf) -> list[bool | DataknobsDataError]:
+        """See layout.Writers."""
+
+        def delete(id: str) -> bool | DataknobsDataError:
+            try:
+                return self.delete(Deletion(id))
+            except Fault as fault:
+                return error_of(id, fault)
+            except DataknobsDataError as error:
+                return error
+            finally:
+                self._parts.clock.tick(self._parts.keys.record(id))
+
+        return list(self._parts.many.map(delete, ids))
+
+    def clear(self) -> int:
+        """See layout.Writers."""
+        raise NotImplementedError
+
+
+class TieredLayout(Layout):
+    """See layout.Layout."""
+
+    def __init__(self, parts: Parts) -> None:
+        settings = parts.settings
+        self.parts = parts
+        self.table = Table(parts.caller, parts.keys, parts.runtime, settings.max_workers)
+        self.places = Places(parts.caller, parts.objects, self.table)
+        self.scanner = Scanner(parts, self.places)
+        self._count: Recent[int] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
+        self._ids: Recent[list[str]] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
+
+    def writers(self, found: Capabilities) -> TieredWriters:
+        return TieredWriters(self, found)
+
+    # ------------------------------------------------------------------ by id
+    def read(self, id: str) -> Document | None:
+        with step("read.start"):
+            found = self.parts.objects.read(id)
+        return self.scanner.shown(id, found)
+
+    def get(self, id: str) -> Document | None:
+        with step("read.start"):
+            found = self.parts.objects.look(id)
+        return self.scanner.shown(id, found)
+
+    def version(self, id: str) -> str | None:
+        deadline = self.parts.caller.deadline()
+        found = self.places.front(id, deadline, "read.start")
+        if isinstance(found, Stored):
+            return found.document.revision
+        row = self.places.row(id, deadline, "read.table", _kills(found))
+        return row.revision if row else None
+
+    def exists(self, id: str) -> bool:
+        deadline = self.parts.caller.deadline()
+        with step("read.start"):
+            head = self.parts.objects.head(id, deadline)
+        if head and head.metadata.get(KILLS) == TOO_MANY:
+            found = self.places.front(id, deadline, "read.start")
+        else:
+            found = outlined(id, head) if head else None
+        return isinstance(found, Stored) or self.places.row(id, deadline, "read.table", _kills(found)) is not None
+
+    def read_many(self, ids: Sequence[str]) -> list[Document | None]:
+        found = dict(zip(ids, self._fronts(ids), strict=True))
+        behind = [id for id, one in found.items() if not isinstance(one, Stored)]
+        rows = self._behind(behind)
+        return [self._seen(id, found[id], rows) for id in ids]
+
+    def _fronts(self, ids: Sequence[str]) -> list[Found]:
+        """What stands in front; objects that a listing of few pages does not show are not asked for."""
+        distinct = list(dict.fromkeys(ids))
+        with translated("looking which records are objects", self.parts.place):
+            there = self.parts.presence.listed_in_few(distinct)
+        found = dict(zip(distinct, self.parts.many.map(lambda id: self._front(id, there), distinct), strict=True))
+        return [found[id] for id in ids]
+
+    def _front(self, id: str, there: Mapping[str, Listed] | None) -> Found:
+        if there is not None and id not in there:
+            return None
+        with translated(f"reading record {id!r}", self.parts.place, id=id):
+            return self.parts.objects.look_listed(id, there[id]) if there is not None else self.parts.objects.read(id)
+
+    def _behind(self, ids: Sequence[str]) -> dict[str, list[Document]]:
+        if not ids:
+            return {}
+        with translated("reading packs", self.parts.place):
+            found = fresh(self.table, None, "read.table", lambda view: view.documents(ids))
+        return {id: [document for document, _ in rows] for id, rows in found.items()}
+
+    def _seen(self, id: str, found: Found, rows: dict[str, list[Document]]) -> Document | None:
+        return found.document if isinstance(found, Stored) else alive(id, rows.get(id, ()), _kills(found))
+
+    # ------------------------------------------------------------------ by query
+    def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        return self.scanner.scan(query, on_damage)
+
+    def count(self) -> int:
+        return self._count.get(self.scanner.count)
+
+    def ids(self, prefix: str) -> Iterator[str]:
+        if prefix and self._ids.value() is None:
+            return iter(self.scanner.ids(prefix))
+        return (id for id in self._ids.get(lambda: self.scanner.ids("")) if id.startswith(prefix))
+
+    def close(self) -> None:
+        self.table.close()
+
+
+def _kills(found: Found) -> frozenset[str]:
+    return found.tombstone.kills if isinstance(found, Grave) else NOTHING

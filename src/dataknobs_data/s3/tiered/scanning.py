@@ -1,0 +1,271 @@
+"""Reading many records over both tiers: all pages of objects first, then the log, then packs.
+
+Which packs, row groups and rows can match is decided by the log's statistics, then the packs' own, then whole columns; what
+is left is fetched and held against the query by the reference (`matching`). Without a sort records come in the order of
+their ids, and only as far as somebody takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from heapq import merge
+from itertools import chain
+
+import pyarrow as pa
+
+from dataknobs_data.documents import Document
+from dataknobs_data.engine import ErrorSink, Outcome, run_query
+from dataknobs_data.exceptions import DataFormatError, RecordArchivedError, SnapshotExpiredError
+from dataknobs_data.expressions import Expression
+from dataknobs_data.matching import id_bounds
+from dataknobs_data.query import Query
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.layout import Parts
+from dataknobs_data.s3.objects import Found, Grave, Stored
+from dataknobs_data.s3.objects_layout import fetched_at_once, report
+from dataknobs_data.s3.table.best import best_rows
+from dataknobs_data.s3.table.filtering import judge_rows, may_match_rows
+from dataknobs_data.s3.table.groups import group_facts
+from dataknobs_data.s3.table.joining import documents_of
+from dataknobs_data.s3.table.locations import columns_for
+from dataknobs_data.s3.table.merging import PACK, Source, merged
+from dataknobs_data.s3.table.prune import may_match
+from dataknobs_data.s3.table.reading import PackReader
+from dataknobs_data.s3.table.shape import ID
+from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.front import Front, whole_front
+from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places
+from dataknobs_data.s3.tiered.table import View
+from dataknobs_data.sql.bounds import prefix_end
+from dataknobs_data.streaming import windows
+
+FETCHED = 1000
+"""Records of packs that are fetched at a time once it is known that they can match."""
+
+GROUPS = 32
+"""Row groups of a pack that are judged at a time."""
+
+
+class Scanner:
+    """Scans of one database. Raises public errors."""
+
+    def __init__(self, parts: Parts, places: Places) -> None:
+        self._parts = parts
+        self._places = places
+
+    def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        """See Engine.scan. Begins again where packs were vacuumed before the first record was handed out."""
+        for attempt in range(VACUUMED_MAX):
+            begun = False
+            try:
+                for document in run_query(_Scan(self, query, on_damage).documents(), query):
+                    begun = True
+                    yield document
+                return
+            except SnapshotExpiredError:
+                if begun or attempt + 1 == VACUUMED_MAX:
+                    raise
+
+    def look(self, prefix: str) -> tuple[Front, View]:
+        """Both tiers: objects first."""
+        parts = self._parts
+        with translated(f"listing records {prefix!r}…", parts.place):
+            front = whole_front(parts.lister, parts.objects, parts.many, prefix)
+            if not prefix:
+                parts.presence.known_size = len(front.documents) + len(front.graves)
+            return front, self._places.table.look(None, "scan.table")
+
+    def read_listed(self, front: Front, id: str) -> Outcome:
+        """A document of a scan; None where it was deleted since it was listed."""
+        parts = self._parts
+        try:
+            with translated(f"reading record {id!r}", parts.place, id=id):
+                return self.shown(id, parts.objects.look_listed(id, front.documents[id]))
+        except (DataFormatError, RecordArchivedError) as error:
+            return error
+
+    def shown(self, id: str, found: Found) -> Document | None:
+        """What a reader is shown: the document, or else the row behind what stands there, in a newer log."""
+        if isinstance(found, Stored):
+            return found.document
+        kills = found.tombstone.kills if isinstance(found, Grave) else frozenset[str]()
+        return self._places.behind(id, self._parts.caller.deadline(), "read.table", kills)
+
+    def holds(self, front: Front, id: str) -> bool:
+        """Whether reading it takes no request."""
+        return self._parts.objects.holds(front.documents[id])
+
+    def ids(self, prefix: str) -> list[str]:
+        """The ids of all records that begin so, by code point."""
+        front, view = self.look(prefix)
+        sources = [_source(view.ids_reader(pack), pack, prefix, front) for pack in _chosen(view, None, prefix)]
+        with translated(f"listing records {prefix!r}…", self._parts.place):
+            tables = merged(sources, view.shape, [ID], fan=view.fan)
+            packed = chain.from_iterable(table[ID].to_pylist() for table in tables)
+            return list(merge(sorted(front.documents), packed))
+
+    def count(self) -> int:
+        """How many records there are: what is listed, and what the log says that the packs hold, without what is hidden."""
+        front, view = self.look("")
+        with translated("counting records", self._parts.place):
+            rows = chain.from_iterable(view.rows(front.ids).values()) if front else ()
+            hidden = sum(front.hides(row.id, row.born) for row in rows)
+            return len(front.documents) + sum(pack.records for pack in view.packs) - hidden
+
+
+class _Scan:
+    """One scan."""
+
+    def __init__(self, scanner: Scanner, query: Query, on_damage: ErrorSink | None) -> None:
+        self._scanner = scanner
+        self._parts = scanner._parts
+        self._query = query
+        self._expression = query.expression
+        self._on_damage = on_damage
+        self._bounds = id_bounds(query.expression)
+        self._wanted = fetched_at_once(query)
+
+    def documents(self) -> Iterator[Document]:
+        """All documents that the query may find, in id order unless it sorts."""
+        if self._bounds.ids is not None:
+            return self._named(sorted(filter(self._parts.keys.can_hold, self._bounds.ids)))
+        self._front, self._view = self._scanner.look(self._bounds.prefix)
+        if self._query.sort_specs:
+            return chain(self._hot(), self._best() if self._query.limit_value is not None else self._packed())
+        return merge(self._hot(), self._packed(), key=lambda document: document.id)
+
+    def _named(self, ids: Sequence[str]) -> Iterator[Document]:
+        """Those of these ids."""
+        for outcome in self._parts.many.map(self._read, ids):
+            if isinstance(outcome, Document):
+                yield outcome
+            elif outcome is not None:
+                report(outcome, self._on_damage)
+
+    def _read(self, id: str) -> Outcome:
+        try:
+            with translated(f"reading record {id!r}", self._parts.place, id=id):
+                return self._scanner.shown(id, self._parts.objects.look(id))
+        except (DataFormatError, RecordArchivedError) as error:
+            return error
+
+    # ------------------------------------------------------------------ objects
+    def _hot(self) -> Iterator[Document]:
+        ids = sorted(self._front.documents)
+        read = partial(self._scanner.read_listed, self._front)
+        holds = partial(self._scanner.holds, self._front)
+        for window in windows(ids, self._wanted or max(len(ids), 1)):
+            for outcome in self._parts.many.map(read, window, holds):
+                if isinstance(outcome, Document):
+                    yield outcome
+                elif outcome is not None:
+                    report(outcome, self._on_damage)
+
+    # ------------------------------------------------------------------ packs
+    def _packed(self) -> Iterator[Document]:
+        """In id order: at once with all columns where every row is wanted, else by what the query asks about first."""
+        view = self._view
+        packs = _chosen(view, self._expression, self._bounds.prefix)
+        sources = [self._source(pack) for pack in packs]
+        columns = None if self._expression is None else [ID]
+        with translated("reading packs", self._parts.place):
+            tables = merged(sources, view.shape, columns, fan=view.fan, numbered=columns is not None)
+            for table in tables:
+                yield from documents_of(table) if columns is None else self._fetched(packs, table)
+
+    def _source(self, pack: Packed) -> Source:
+        return _source(self._view.reader(pack), pack, self._bounds.prefix, self._front, self._expression)
+
+    def _fetched(self, packs: Sequence[Packed], table: pa.Table) -> Iterator[Document]:
+        """The documents of rows of which ids and packs are known."""
+        rows = zip(table[ID].to_pylist(), table[PACK].to_pylist(), strict=True)
+        for window in windows(rows, min(FETCHED, self._wanted or FETCHED)):
+            yield from sorted(self._find(packs, window), key=lambda document: document.id)
+
+    def _find(self, packs: Sequence[Packed], rows: Iterable[tuple[str, int]]) -> Iterator[Document]:
+        wanted: dict[int, list[str]] = {}
+        for id, number in rows:
+            wanted.setdefault(number, []).append(id)
+
+        def find(item: tuple[int, list[str]]) -> list[Document]:
+            return list(self._view.reader(packs[item[0]]).find(item[1]))
+
+        found = chain.from_iterable(self._view.fan(find, wanted.items()))
+        return (document for document in found if not self._front.hides(document.id, document.born))
+
+    # ------------------------------------------------------------------ sort and limit
+    def _best(self) -> Iterator[Document]:
+        """Of every pack only rows that may stand among the first."""
+        packs = _chosen(self._view, self._expression, self._bounds.prefix)
+        with translated("reading packs", self._parts.place):
+            numbered = list(enumerate(packs))
+            tables = [table for found in self._view.fan(self._best_of, numbered) for table in found]
+            rows = [(id, table[PACK][0].as_py()) for table in tables for id in table[ID].to_pylist()]
+            yield from self._find(packs, rows)
+
+    def _best_of(self, numbered: tuple[int, Packed]) -> list[pa.Table]:
+        number, pack = numbered
+        source, count = self._source(pack), self._query.offset_value + (self._query.limit_value or 0)
+        groups = list(source.reader.groups if source.groups is None else source.groups(source.reader))
+        kinds, rest = source.reader.shape.kinds, pack.rest_names
+        columns = columns_for(self._expression, self._query.sort_specs, kinds, rest) | self._front.needs
+        found = []
+        for window in windows(groups, GROUPS):
+            table = self._front.visible(source.reader.read(window, sorted(columns)))
+            judged = judge_rows(self._expression, table, kinds, rest)
+            places = best_rows(table, self._query.sort_specs, count, kinds, rest, judged.sure)
+            if places is not None and judged.may is not None:
+                table = table.append_column("_may", judged.may).take(places)
+                table = table.filter(table["_may"])
+            elif places is not None:
+                table = table.take(places)
+            elif judged.may is not None:
+                table = table.filter(judged.may)
+            if table.num_rows:
+                found.append(table.select([ID]).append_column(PACK, pa.repeat(pa.scalar(number), table.num_rows)))
+        return found
+
+
+def _chosen(view: View, expression: Expression | None, prefix: str) -> list[Packed]:
+    """The packs that may hold such records."""
+    end = prefix_end(prefix) if prefix else None
+    chosen = []
+    for pack in view.packs:
+        low, high = pack.bounds
+        within = (high is None or high >= prefix) and (end is None or low is None or low < end)
+        if within and (pack.facts is None or may_match(expression, pack.facts)):
+            chosen.append(pack)
+    return chosen
+
+
+def _source(
+    reader: PackReader, pack: Packed, prefix: str, front: Front, expression: Expression | None = None
+) -> Source:
+    """The rows of a pack that are not hidden, and may match."""
+
+    def groups(opened: PackReader) -> Iterable[int]:
+        return (
+            group
+            for group in opened.groups
+            if may_match(expression, group_facts(opened, group, pack.rest_names, pack.stats))
+        )
+
+    def keep(table: pa.Table) -> pa.Table:
+        table = front.visible(table)
+        may = may_match_rows(expression, table, reader.shape.kinds, pack.rest_names) if expression else None
+        return table if may is None else table.filter(may)
+
+    needs = set(front.needs)
+    if expression:
+        needs |= columns_for(expression, (), pack.shape.kinds, pack.rest_names)
+    return Source(
+        reader,
+        pack.bounds[0] or "",
+        groups if expression else None,
+        prefix,
+        prefix_end(prefix) if prefix else None,
+        keep if front or expression else None,
+        needs,
+        pack.rest_names,
+    )
