@@ -161,7 +161,10 @@ def test_wider_types_of_another_writer_become_ours() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- choice
-@pytest.mark.parametrize(("start", "end"), [("", None), ("id-000100", None), ("", "id-0001"), ("id-00012", "id-00013")])
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("", None), ("id-000100", None), ("", "id-0001"), ("id-00012", "id-00013"), ("id-000105", "id-000205")],
+)
 @pytest.mark.parametrize("known", [True, False])
 def test_a_range_of_ids_reads_no_other_groups(start: str, end: str | None, known: bool) -> None:
     pack = encode(many(range(1000)), SHAPE)
