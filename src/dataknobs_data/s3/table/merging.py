@@ -8,65 +8,20 @@ early has neither rows nor footers of the others read.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from collections.abc import Collection, Iterator, Sequence
 from math import ceil
-from typing import NamedTuple, Protocol, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataknobs_data.exceptions import DataFormatError
-from dataknobs_data.s3.table.reading import PackReader
-from dataknobs_data.s3.table.shape import BORN, ID, Shape
-
-A = TypeVar("A")
-B = TypeVar("B")
-
-PACK = "_pack"
-"""Name of the column that says which source a row came from."""
+from dataknobs_data.s3.table.shape import ID, Shape
+from dataknobs_data.s3.table.sweep import PACK, Fan, Piece, Source, Sweep, place_of
 
 TABLE_BYTES = 2 << 20
 """Of a table that is handed out, about, as Arrow holds it."""
 
 STEP_BYTES = 1 << 18
 """Rows that are read before any is handed out: many small packs do not make as many small tables."""
-
-OPENED_MAX = 16
-"""Packs that are opened side by side."""
-
-_UNOPENED = -1
-
-
-class Fan(Protocol):
-    """As `map`, perhaps a few calls ahead: `FanOut.map`, of a pool that the readers' `ranges` do not use."""
-
-    def __call__(self, call: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]: ...
-
-
-@dataclass(frozen=True)
-class Source:
-    """One pack, and which of its rows are wanted.
-
-    least        no id in the pack is lower, says the log; "": not known, so the pack is opened first of all
-    groups       the row groups to read, asked when the pack is opened; None: all
-    start, end   only ids from `start` on and below `end`; None: without end
-    keep         leaves out rows; asked for each row group, with at least the columns asked for and those of `needs`
-    needs        columns that `keep` looks at
-    rest_names   as in `packs.Pack`
-    """
-
-    reader: PackReader
-    least: str = ""
-    groups: Callable[[PackReader], Iterable[int]] | None = None
-    start: str = ""
-    end: str | None = None
-    keep: Callable[[pa.Table], pa.Table] | None = None
-    needs: Collection[str] = ()
-    rest_names: frozenset[str] | None = None
 
 
 def merged(
@@ -89,7 +44,7 @@ def merged(
     schema = pa.schema([shape.arrow.field(name) for name in names])
     if numbered:
         schema = schema.append(pa.field(PACK, pa.int32()))
-    sweep = _Sweep(sources, shape, schema, fan)
+    sweep = Sweep(sources, shape, schema, fan)
     held = _Held(schema)
     for piece in fan(sweep.read, sweep.parts()):
         sweep.arrived()
@@ -99,35 +54,7 @@ def merged(
     yield from held.below(None)
 
 
-def without(dead: Iterable[tuple[str, str]]) -> Callable[[pa.Table], pa.Table]:
-    """A `Source.keep` (it needs BORN) that leaves out the rows of these ids and births."""
-    gone = frozenset(dead)
-    ids = sorted({id for id, _ in gone})
-    values = pa.array(ids, pa.string())
-
-    def keep(table: pa.Table) -> pa.Table:
-        found = pc.min_max(table[ID])
-        low, high = (found[end].as_py() for end in ("min", "max"))
-        near = slice(0, 0) if low is None else slice(bisect_left(ids, low), bisect_right(ids, high))
-        if near.start == near.stop:
-            return table
-        named = pc.is_in(table[ID], value_set=values[near]).combine_chunks()
-        rows = table.select([ID, BORN]).filter(named)
-        alive = [pair not in gone for pair in zip(rows[ID].to_pylist(), rows[BORN].to_pylist(), strict=True)]
-        if all(alive):
-            return table
-        return table.filter(pc.replace_with_mask(pc.invert(named), named, pa.array(alive, pa.bool_())))
-
-    return keep
-
-
 # ---------------------------------------------------------------------------------------------- rows in order
-def place_of(table: pa.Table, id: str, *, after: bool = False) -> int:
-    """Where in rows that are in order `id` stands or would stand; `after`: behind all rows of it."""
-    ids, search = table[ID], bisect_right if after else bisect_left
-    return search(range(table.num_rows), id, key=lambda place: ids[place].as_py())
-
-
 def in_order(parts: Sequence[pa.Table], none: pa.Table) -> pa.Table:
     """One table of parts that each are in order; rows of one id in the order of the parts.
 
@@ -140,32 +67,15 @@ def in_order(parts: Sequence[pa.Table], none: pa.Table) -> pa.Table:
     return united.take(pc.sort_indices(united[ID]))  # stable
 
 
-def _sorted(table: pa.Table) -> pa.Table:
-    """Rows as they should stand in a pack; another program may have rewritten it in any order."""
-    ids = table[ID]
-    if pc.all(pc.less_equal(ids[:-1], ids[1:]), min_count=0).as_py():
-        return table
-    return table.take(pc.sort_indices(ids))
-
-
-class _Piece(NamedTuple):
-    """Rows in order, of one source. `width`: of a row, in bytes, on the average; Arrow takes its time to count them."""
-
-    number: int
-    first: str
-    width: float
-    table: pa.Table
-
-
 class _Held:
     """Rows that were read and wait for their turn."""
 
     def __init__(self, schema: pa.Schema) -> None:
         self._none = schema.empty_table()
-        self._pieces: list[_Piece] = []
+        self._pieces: list[Piece] = []
         self.grown = 0.0
 
-    def add(self, piece: _Piece | None) -> None:
+    def add(self, piece: Piece | None) -> None:
         """`grown`: bytes that were added since some were taken out."""
         if piece is not None:
             self._pieces.append(piece)
@@ -182,7 +92,7 @@ class _Held:
                 yield in_order([part.table for part in parts], self._none)
 
 
-def _split(pieces: Sequence[_Piece], end: str | None) -> tuple[list[_Piece], list[_Piece]]:
+def _split(pieces: Sequence[Piece], end: str | None) -> tuple[list[Piece], list[Piece]]:
     """The rows with ids below `end`, all without one; and the others."""
     below, others = [], []
     for piece in pieces:
@@ -194,7 +104,7 @@ def _split(pieces: Sequence[_Piece], end: str | None) -> tuple[list[_Piece], lis
     return below, others
 
 
-def _cuts(pieces: Sequence[_Piece]) -> list[str]:
+def _cuts(pieces: Sequence[Piece]) -> list[str]:
     """Ids at which to cut these rows, so that no part is much larger than TABLE_BYTES."""
     parts = ceil(sum(piece.width * piece.table.num_rows for piece in pieces) / TABLE_BYTES)
     if parts <= 1:
@@ -203,100 +113,3 @@ def _cuts(pieces: Sequence[_Piece]) -> list[str]:
     order = pc.sort_indices(ids)
     step = ceil(len(ids) / parts)
     return [ids[order[place].as_py()].as_py() for place in range(step, len(ids), step)]
-
-
-# ---------------------------------------------------------------------------------------------- the sweep
-class _Part(NamedTuple):
-    """A row group to read (or a pack to open) and the least id that it can hold."""
-
-    least: str
-    number: int
-    group: int
-
-
-class _Sweep:
-    """What is to be read, in order."""
-
-    def __init__(self, sources: Sequence[Source], shape: Shape, schema: pa.Schema, fan: Fan) -> None:
-        self._sources = sources
-        self._shape = shape
-        self._schema = schema
-        self._fan = fan
-        self._queue = [
-            _Part(max(source.least, source.start), number, _UNOPENED) for number, source in enumerate(sources)
-        ]
-        heapify(self._queue)
-        self._begun: deque[str] = deque()
-        self._together = 1
-
-    @property
-    def least(self) -> str | None:
-        """No row that is still to come has a lower id; None: none is to come."""
-        if self._begun:
-            return self._begun[0]
-        return self._queue[0].least if self._queue else None
-
-    def parts(self) -> Iterator[_Part]:
-        """Row groups in the order of their least ids."""
-        while self._queue:
-            if self._queue[0].group == _UNOPENED:
-                self._open()
-                continue
-            part = heappop(self._queue)
-            self._begun.append(part.least)
-            yield part
-
-    def arrived(self) -> None:
-        """The first part whose rows had not arrived has done so."""
-        self._begun.popleft()
-
-    def _open(self) -> None:
-        """Opens the next pack, and the longer the sweep goes on, the more of those that follow."""
-        ready: list[_Part] = []
-        while self._queue and self._queue[0].group == _UNOPENED and len(ready) < self._together:
-            ready.append(heappop(self._queue))
-        self._together = min(2 * self._together, OPENED_MAX)
-        for parts in self._fan(self._groups, ready):
-            for part in parts:
-                heappush(self._queue, part)
-
-    def _groups(self, pack: _Part) -> list[_Part]:
-        source = self._sources[pack.number]
-        self._check(source.reader)
-        bounds = source.reader.id_bounds
-        parts = []
-        for group in source.reader.groups if source.groups is None else source.groups(source.reader):
-            least, most = bounds[group]
-            behind = source.end is not None and (least or "") >= source.end
-            if not behind and (most is None or most >= source.start):
-                parts.append(_Part(max(least or "", pack.least), pack.number, group))
-        return parts
-
-    def _check(self, reader: PackReader) -> None:
-        for name, kind in reader.shape.kinds.items():
-            if self._shape.kinds.get(name) is not kind:
-                raise DataFormatError(
-                    f"{reader.name}: its column {name!r} of type {kind.delta} is not in the table's schema", column=name
-                )
-
-    def read(self, part: _Part) -> _Piece | None:
-        """The rows wanted of a row group."""
-        source = self._sources[part.number]
-        table = source.reader.read([part.group], [*self._schema.names, *source.needs])
-        table = _sorted(table.set_column(table.column_names.index(ID), ID, table[ID].cast(pa.string())))
-        start = place_of(table, source.start) if source.start else 0
-        table = table.slice(start, None if source.end is None else max(place_of(table, source.end) - start, 0))
-        if source.keep is not None:
-            table = source.keep(table)
-        if not table.num_rows:
-            return None
-        table = self._typed(table, part.number)
-        return _Piece(part.number, table[ID][0].as_py(), table.nbytes / table.num_rows, table)
-
-    def _typed(self, table: pa.Table, number: int) -> pa.Table:
-        """The columns wanted of those that are there, with the types that ours have: other programs have wider ones."""
-        if PACK in self._schema.names:
-            table = table.append_column(PACK, pa.repeat(pa.scalar(number, pa.int32()), table.num_rows))
-        known = set(table.column_names)
-        schema = pa.schema([field for field in self._schema if field.name in known])
-        return table.select(schema.names).cast(schema)
