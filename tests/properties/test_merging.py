@@ -14,12 +14,11 @@ from dataknobs_data.codec import as_read
 from dataknobs_data.documents import Document
 from dataknobs_data.s3.table import merging, packs, repacking
 from dataknobs_data.s3.table.joining import documents_of
-from dataknobs_data.s3.table.merging import merged
+from dataknobs_data.s3.table.merging import PACK, Source, merged, without
 from dataknobs_data.s3.table.packs import Pack, encode
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import ID, Shape, grow
-from dataknobs_data.s3.table.sweep import PACK, Source, without
 from tests.properties.test_packs import batches, faithful, plain, shapes, table_of
 
 _keys = st.text(st.sampled_from("ab/\uffff\U0001f600"), min_size=1, max_size=3)

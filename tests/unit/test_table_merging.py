@@ -18,13 +18,12 @@ from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.table import merging, packs, repacking
 from dataknobs_data.s3.table.joining import documents_of
-from dataknobs_data.s3.table.merging import merged
+from dataknobs_data.s3.table.merging import PACK, Source, merged, without
 from dataknobs_data.s3.table.packs import REST_NAMES_MAX, Pack, encode
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import BORN, ID, Shape, grow
 from dataknobs_data.s3.table.spans import Span
-from dataknobs_data.s3.table.sweep import PACK, Source, without
 
 NOW = "2026-01-01T00:00:00.000000Z"
 SHAPE = Shape((("n", "long"), ("name", "string"), ("ratio", "double")))

@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataknobs_data.s3.table.shape import ID, Shape
-from dataknobs_data.s3.table.sweep import PACK, Fan, Piece, Source, Sweep, place_of
+from dataknobs_data.s3.table.sweep import PACK, Fan, Piece, Source, Sweep, place_of, without
+
+__all__ = ["PACK", "Fan", "Source", "in_order", "merged", "place_of", "without"]
 
 TABLE_BYTES = 2 << 20
 """Of a table that is handed out, about, as Arrow holds it."""

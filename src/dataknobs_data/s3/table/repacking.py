@@ -14,11 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dataknobs_data.documents import Document
-from dataknobs_data.s3.table.merging import in_order, merged
+from dataknobs_data.s3.table.merging import PACK, Fan, Source, in_order, merged, place_of
 from dataknobs_data.s3.table.packs import GROUP_BYTES, WINDOW, Pack, PackFile
 from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.shredding import Shredded
-from dataknobs_data.s3.table.sweep import PACK, Fan, Source, place_of
 from dataknobs_data.s3.table.writing import WINDOW_BYTES, WINDOW_FIRST
 
 PART_BYTES = GROUP_BYTES
