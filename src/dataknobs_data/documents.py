@@ -126,16 +126,22 @@ def duplicate(id: str) -> DuplicateRecordError:
 
 
 def _first_version(change: Change, runtime: Runtime) -> Document:
-    now, revision = runtime.timestamp(), runtime.new_id()
+    revision = runtime.new_id()
+    return first_version(change, change.id if change.generated else revision, revision, runtime.timestamp())
+
+
+def first_version(change: Change, born: str, revision: str, now: str) -> Document:
+    """The document that a creation makes. `now`: ISO 8601, UTC."""
+    record = change.record
     return Document(
         id=change.id,
-        data=_plain_data(change.record),
-        metadata=user_metadata(change.record.metadata),
-        created_at=_imported_instant(change.record) or now,
+        data=_plain_data(record),
+        metadata=user_metadata(record.metadata),
+        created_at=_imported_instant(record) or now,
         updated_at=now,
-        born=change.id if change.generated else revision,
+        born=born,
         revision=revision,
-        fields=_field_extras(change.record),
+        fields=_field_extras(record),
     )
 
 

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from dataknobs_data.documents import Change, Deletion, Document
-from dataknobs_data.engine import Engine, ErrorSink, Outcome
+from dataknobs_data.documents import Change, Deletion, Document, Verb
+from dataknobs_data.engine import Bulk, Engine, ErrorSink, Outcome
 from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError, RecordValidationError
 from dataknobs_data.query import Query
 from dataknobs_data.registry import missing_driver
@@ -141,7 +141,7 @@ class S3Engine(Engine):
         if self._settings.tags and not found.tags:
             logger.warning("%s takes no object tags: records are written without (said once)", self._place)
         self._format.ensure()
-        return self._layout.writers(found)
+        return self._layout.writers(found, self._check_key)
 
     def bucket_changed(self) -> None:
         """What the store was found to do is found out again: the bucket was set up in another way."""
@@ -209,6 +209,9 @@ class S3Engine(Engine):
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
         return list(self._many.map(partial(self._apply, self._writers()), changes))
+
+    def bulk(self, verb: Verb) -> Bulk:
+        return self._layout.bulk(verb, self.apply_many, self._writers)
 
     def _apply(self, writers: Writers, change: Change) -> Outcome:
         try:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from dataknobs_data.documents import Change, Deletion, Document
-from dataknobs_data.engine import ErrorSink
+from dataknobs_data.documents import Change, Deletion, Document, Verb
+from dataknobs_data.engine import Bulk, ErrorSink, Outcome
 from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.runtime import Runtime
@@ -27,6 +27,7 @@ from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.tags import Tagger
 
+ApplyMany = Callable[[Sequence[Change]], Sequence[Outcome]]
 ErrorOf = Callable[[str, Fault], DataknobsDataError]
 
 
@@ -105,8 +106,12 @@ class Layout(ABC):
         """Their ids, by code point."""
 
     @abstractmethod
-    def writers(self, found: Capabilities) -> Writers:
-        """What writes to a store that can do so much."""
+    def bulk(self, verb: Verb, apply: ApplyMany, writers: Callable[[], Writers]) -> Bulk:
+        """See Engine.bulk. `apply` is the engine's apply_many; `writers` finds out what the store can do, if need be."""
+
+    @abstractmethod
+    def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> Writers:
+        """What writes to a store that can do so much. `check_key`: raises for an id that it cannot hold."""
 
     @abstractmethod
     def close(self) -> None:

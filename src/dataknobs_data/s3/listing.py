@@ -20,9 +20,9 @@ class Lister:
         self._caller = caller
         self._keys = keys
 
-    def records(self, id_prefix: str = "") -> dict[str, Listed]:
-        """Every record whose id starts with `id_prefix`, by id, in the store's order."""
-        pages = self.pages(self._keys.listing_prefix(id_prefix))
+    def records(self, id_prefix: str = "", deadline: Deadline | None = None) -> dict[str, Listed]:
+        """Every record whose id starts with `id_prefix`, by id, in the store's order. `deadline`: of all pages together."""
+        pages = self.pages(self._keys.listing_prefix(id_prefix), deadline=deadline)
         found = ((self._keys.id(item.key), item) for page in pages for item in page.items)
         return {id: item for id, item in found if id is not None and id.startswith(id_prefix)}
 

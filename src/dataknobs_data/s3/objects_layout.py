@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from dataknobs_data.documents import Document
-from dataknobs_data.engine import ErrorSink, Outcome, run_query
+from dataknobs_data.documents import Document, Verb
+from dataknobs_data.engine import Bulk, EachWindow, ErrorSink, Outcome, run_query
 from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
@@ -14,7 +14,7 @@ from dataknobs_data.s3.cache import Recent
 from dataknobs_data.s3.changing import Changer
 from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.layout import ErrorOf, Layout, Parts
+from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Layout, Parts, Writers
 from dataknobs_data.s3.objects import record_of
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.removal import Remover
@@ -50,7 +50,10 @@ class ObjectsLayout(Layout):
         self._objects = parts.objects
         self._recent: Recent[list[str]] = Recent(parts.settings.cache_ttl, parts.runtime.monotonic, parts.clock)
 
-    def writers(self, found: Capabilities) -> ObjectsWriters:
+    def bulk(self, verb: Verb, apply: ApplyMany, writers: Callable[[], Writers]) -> Bulk:
+        return EachWindow(apply)
+
+    def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> ObjectsWriters:
         return ObjectsWriters(self._parts, found)
 
     # ------------------------------------------------------------------ by id

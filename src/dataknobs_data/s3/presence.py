@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.listing import PAGE_KEYS, Lister
@@ -27,39 +28,40 @@ class Presence:
         self._lister = lister
         self._many = many
 
-    def of(self, ids: Sequence[str]) -> dict[str, Listed]:
-        """Those of the distinct `ids` that have an object, each as a listing shows it."""
+    def of(self, ids: Sequence[str], deadline: Deadline | None = None) -> dict[str, Listed]:
+        """Those of the distinct `ids` that have an object, each as a listing shows it. `deadline`: of all requests together."""
         if not ids:
             return {}
         pages = len(ids) if self.known_size is None else -(-self.known_size // PAGE_KEYS)
         if len(ids) <= (self._many.workers if self.known_size is None else pages):
-            return self._heads(ids)
-        return self._listed(ids, most_pages=max(len(ids), pages))
+            return self._heads(ids, deadline)
+        return self._listed(ids, max(len(ids), pages), deadline)
 
     def listed_in_few(self, ids: Sequence[str]) -> dict[str, Listed] | None:
         """As `of`, if one page of a listing for each FEW ids is enough; None where it is not, or was not."""
         pages = len(ids) // FEW if self.known_size is None else -(-self.known_size // PAGE_KEYS)
-        return self._pages(ids, len(ids) // FEW) if 0 < pages <= len(ids) // FEW else None
+        return self._pages(ids, len(ids) // FEW, None) if 0 < pages <= len(ids) // FEW else None
 
-    def _heads(self, ids: Sequence[str]) -> dict[str, Listed]:
-        heads = self._many.map(self._objects.peek, ids)
+    def _heads(self, ids: Sequence[str], deadline: Deadline | None) -> dict[str, Listed]:
+        heads = self._many.map(lambda id: self._objects.peek(id, deadline), ids)
         there = {id: self._line(id, head) for id, head in zip(ids, heads, strict=True) if head}
         if len(there) < len(ids):
-            self._objects.check_bucket()
+            self._objects.check_bucket(deadline)
         return there
 
     def _line(self, id: str, head: Head) -> Listed:
         modified = head.modified.isoformat()
         return Listed(self._keys.record(id), head.etag, head.size, head.storage_class, modified)
 
-    def _listed(self, ids: Sequence[str], most_pages: int) -> dict[str, Listed]:
+    def _listed(self, ids: Sequence[str], most_pages: int, deadline: Deadline | None) -> dict[str, Listed]:
         """By listing what all of `ids` have in common; by HEADs after all where that turns out to be too much."""
-        there = self._pages(ids, most_pages)
-        return self._heads(ids) if there is None else there
+        there = self._pages(ids, most_pages, deadline)
+        return self._heads(ids, deadline) if there is None else there
 
-    def _pages(self, ids: Sequence[str], most_pages: int) -> dict[str, Listed] | None:
+    def _pages(self, ids: Sequence[str], most_pages: int, deadline: Deadline | None) -> dict[str, Listed] | None:
         wanted, there = set(ids), dict[str, Listed]()
-        for number, page in enumerate(self._lister.pages(self._keys.listing_prefix(_common_prefix(ids))), 1):
+        prefix = self._keys.listing_prefix(_common_prefix(ids))
+        for number, page in enumerate(self._lister.pages(prefix, deadline=deadline), 1):
             there.update({id: item for item in page.items if (id := self._keys.id(item.key)) and id in wanted})
             if page.token is None or len(there) == len(wanted):
                 return there

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -45,7 +45,13 @@ class Tagger:
 
     def tags(self, document: Document) -> dict[str, str]:
         """The tags to write. What cannot be one is left out, with a warning in the log, once for each name."""
-        tags, skipped = self.project(document)
+        return self._warned_of(*self.project(document))
+
+    def tags_of(self, metadata: Mapping[str, Any]) -> dict[str, str]:
+        """The tags of an object of many records that all have this metadata."""
+        return self._warned_of(*_projected(self._wanted(metadata.items())))
+
+    def _warned_of(self, tags: dict[str, str], skipped: dict[str, str]) -> dict[str, str]:
         for name in skipped.keys() - self._warned:
             self._warned.add(name)
             logger.warning(
@@ -55,25 +61,30 @@ class Tagger:
 
     def project(self, document: Document) -> tuple[dict[str, str], dict[str, str]]:
         """(tags, name → why it is none)."""
-        tags: dict[str, str] = {}
-        skipped: dict[str, str] = {}
-        for name, value in self._candidates(document):
-            text = tag_text(value)
-            reason = refusal(name, text, value)
-            if reason is None and len(tags) == TAGS_MAX:
-                reason = f"an object has at most {TAGS_MAX} tags"
-            if reason is None and text is not None:
-                tags[name] = text
-            else:
-                skipped[name] = reason or ""
-        return tags, skipped
+        values = {"id": document.id, "created_at": document.created_at, **document.metadata}
+        return _projected(self._wanted(values.items()))
 
-    def _candidates(self, document: Document) -> Iterator[tuple[str, Any]]:
+    def _wanted(self, values: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         if self._chosen is False:
             return
-        for name, value in {"id": document.id, "created_at": document.created_at, **document.metadata}.items():
+        for name, value in values:
             if self._chosen is True or name in self._chosen:
                 yield name, value
+
+
+def _projected(values: Iterable[tuple[str, Any]]) -> tuple[dict[str, str], dict[str, str]]:
+    tags: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    for name, value in values:
+        text = tag_text(value)
+        reason = refusal(name, text, value)
+        if reason is None and len(tags) == TAGS_MAX:
+            reason = f"an object has at most {TAGS_MAX} tags"
+        if reason is None and text is not None:
+            tags[name] = text
+        else:
+            skipped[name] = reason or ""
+    return tags, skipped
 
 
 def tag_text(value: Any) -> str | None:

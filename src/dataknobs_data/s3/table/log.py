@@ -20,7 +20,7 @@ from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.store import ABSENT, Fault, Kind, PutOptions
-from dataknobs_data.s3.table.actions import Action, MetaData, Protocol, encode
+from dataknobs_data.s3.table.actions import Action, Add, MetaData, Protocol, encode
 from dataknobs_data.s3.table.features import check_commit, check_growth, check_writable
 from dataknobs_data.s3.table.folder import ENTRY
 from dataknobs_data.s3.table.history import History
@@ -99,27 +99,40 @@ class Log:
         for attempt in count():
             if found is not None:
                 return found
-            found = self._create(schema, job, deadline)
-            if found is None:
-                self._caller.pause(attempt)
+            outcome = self.begin(schema, [], job, deadline)
+            if outcome is not None:
+                return outcome.snapshot
+            self._caller.pause(attempt)
+            found = self.refresh(deadline)
         raise AssertionError("the deadline ends this")
 
-    def _create(self, schema: str, job: Job, deadline: Deadline) -> Snapshot | None:
-        seen = self._runtime.now()
+    def begin(
+        self, schema: str, files: Sequence[Add], job: Job, deadline: Deadline | None = None
+    ) -> Committed | Conflict | None:
+        """Makes the table where there was none, with these files: one commit, as `commit`. None: look again."""
+        deadline = deadline or self._caller.deadline()
         id = str(uuid.uuid5(uuid.NAMESPACE_OID, self._runtime.new_id()))
-        actions: list[Action] = [Protocol(), MetaData(id, schema, created=self._milliseconds())]
-        info = self._info(job)
+        actions: list[Action] = [Protocol(), MetaData(id, schema, created=self._milliseconds()), *files]
+        seen, info = self._runtime.now(), self._info(job)
         try:
             etag = self._put(0, encode(info, actions), deadline)
         except Fault as fault:
-            if fault.kind is Kind.CONDITION or fault.answer_lost:
-                found = self.refresh(deadline.for_a_look())
-                if found is not None or not fault.answer_lost:
-                    return found
-            raise
+            if fault.kind is not Kind.CONDITION and not fault.answer_lost:
+                raise
+            return self._begun(job, fault, deadline)
         made = snapshot_of(State().after(actions), [Commit(0, etag, None, info)], seen, self.place)
         self._history.keep(made)
-        return made
+        return Committed(0, made)
+
+    def _begun(self, job: Job, fault: Fault, deadline: Deadline) -> Committed | Conflict | None:
+        """What came of the first commit, which was refused, or whose answer was lost."""
+        found = self.refresh(deadline.for_a_look() if fault.answer_lost else deadline)
+        if found is None:
+            if fault.answer_lost:
+                raise fault
+            return None
+        version = self._version_of(job, found, -1, fault.answer_lost, deadline.for_a_look())
+        return Conflict(found) if version is None else Committed(version, found)
 
     def commit(
         self, snapshot: Snapshot, actions: Sequence[Action], job: Job, deadline: Deadline | None = None

@@ -75,19 +75,21 @@ class PackWriter:
         self._ordered = True
 
     def add(self, documents: Sequence[Document]) -> Pack | None:
-        """Takes a window of documents; the pack that is full now, if one is."""
+        """Takes a window of documents; the pack that is full now, if one is. Where it raises, nothing was taken."""
         window = sorted(documents, key=lambda document: document.id)
         in_order = self._last is None or self._last < window[0].id
-        finished = self.finish() if self._file is not None and not in_order else None
+        ends = self._file is not None and not in_order
+        goes_on = self._file is not None and not ends
+        shredded = Shredded(window, self._file_shape if goes_on else self.shape)  # what raises changes nothing
+        finished = self.finish() if ends else None
         if finished is None:
             self._ordered &= in_order
-        self._take(window)
+        self._take(window, shredded)
         if finished is not None:
             return finished
         return self.finish() if self._full() else None
 
-    def _take(self, window: Sequence[Document]) -> None:
-        shredded = Shredded(window, self._file_shape if self._file is not None else self.shape)
+    def _take(self, window: Sequence[Document], shredded: Shredded) -> None:
         table = shredded.table
         self._rest_names |= shredded.rest_names
         self._last = window[-1].id

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import cast
 
-from dataknobs_data.documents import Deletion, Document
-from dataknobs_data.engine import ErrorSink
+from dataknobs_data.documents import Deletion, Document, Verb
+from dataknobs_data.engine import Bulk, ErrorSink
 from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.s3.cache import Recent
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.layout import ErrorOf, Layout, Parts
+from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Layout, Parts, Writers
 from dataknobs_data.s3.objects import Found, Grave, Stored, outlined
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Listed
+from dataknobs_data.s3.tiered.bulks import TieredBulk
 from dataknobs_data.s3.tiered.changing import Changer
+from dataknobs_data.s3.tiered.journals import Journals
+from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places, alive, fresh
 from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.s3.tiered.table import Table
+from dataknobs_data.s3.tiered.tiers import Tiers
 from dataknobs_data.s3.tombstones import KILLS, TOO_MANY
 
 NOTHING: frozenset[str] = frozenset()
@@ -27,10 +32,13 @@ NOTHING: frozenset[str] = frozenset()
 class TieredWriters:
     """See layout.Writers."""
 
-    def __init__(self, layout: TieredLayout, found: Capabilities) -> None:
+    def __init__(self, layout: TieredLayout, found: Capabilities, check_key: Callable[[str], None]) -> None:
         parts = layout.parts
         changer = Changer(parts.caller, parts.runtime, layout.places, parts.putter(found))
         self._parts = parts
+        self.tiers = Tiers(
+            parts, layout.table, layout.places, Journals(parts.caller, parts.keys), PackStore(parts, found), check_key
+        )
         self.apply = changer.apply
         self.delete = changer.delete
 
@@ -66,8 +74,14 @@ class TieredLayout(Layout):
         self._count: Recent[int] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
         self._ids: Recent[list[str]] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
 
-    def writers(self, found: Capabilities) -> TieredWriters:
-        return TieredWriters(self, found)
+    def bulk(self, verb: Verb, apply: ApplyMany, writers: Callable[[], Writers]) -> Bulk:
+        def tiers() -> Tiers:
+            return cast(TieredWriters, writers()).tiers
+
+        return TieredBulk(verb, apply, tiers, self.parts.settings.pack_threshold)
+
+    def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> TieredWriters:
+        return TieredWriters(self, found, check_key)
 
     # ------------------------------------------------------------------ by id
     def read(self, id: str) -> Document | None:

@@ -29,10 +29,11 @@ from dataknobs_data.s3.table.filtering import judge_rows, may_match_rows
 from dataknobs_data.s3.table.groups import group_facts
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.locations import columns_for
-from dataknobs_data.s3.table.merging import PACK, Source, merged
+from dataknobs_data.s3.table.merging import merged
 from dataknobs_data.s3.table.prune import may_match
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import ID
+from dataknobs_data.s3.table.sweep import PACK, Source
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.front import Front, whole_front
 from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places

@@ -18,11 +18,11 @@ from dataknobs_data.s3.keys import Keys, companion_of
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.table.log import Log
-from dataknobs_data.s3.table.merging import Fan
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import BORN, ID, REVISION, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.table.spans import Span
+from dataknobs_data.s3.table.sweep import Fan
 from dataknobs_data.s3.tiered.catalog import Catalog, Packed
 
 TAILS_BYTES_MAX = 32 << 20
@@ -188,6 +188,15 @@ class Table:
         """Of a snapshot."""
         packs = self._catalog.packs(snapshot) if snapshot else []
         return View(snapshot, packs, self._readers, self._fan)
+
+    def view_of(self, packs: Sequence[Packed]) -> View:
+        """Of packs that are no part of the table."""
+        return View(None, packs, self._readers, self._fan)
+
+    @property
+    def fan(self) -> Fan:
+        """See View.fan."""
+        return self._fan.map
 
     def close(self) -> None:
         """Ends threads."""
