@@ -17,6 +17,7 @@ from dataknobs_data.instants import instant
 from dataknobs_data.kinds import Reader, binary, boolean, number, text
 from dataknobs_data.s3.table.bounds import Stats
 from dataknobs_data.s3.table.kinds import BY_NAME, Kind
+from dataknobs_data.s3.table.locations import may_lie_in_rest
 from dataknobs_data.s3.table.shape import ID
 from dataknobs_data.sql.bounds import instant_window, prefix_end
 
@@ -81,9 +82,7 @@ def _leaf(leaf: Filter, pack: PackFacts) -> Possible:
 
 def _may_lie_elsewhere(name: str, rest_names: frozenset[str] | None) -> bool:
     """Whether values of that name may lie outside its column: in `_rest`, inside a value there, or in the metadata."""
-    if rest_names is None or name in rest_names or name.startswith("metadata."):
-        return True
-    return "." in name and any(name.startswith(f"{outer}.") for outer in rest_names)
+    return name.startswith("metadata.") or may_lie_in_rest(name, rest_names)
 
 
 def _present(leaf: Filter, column: _Column) -> Possible:
