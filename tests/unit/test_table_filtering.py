@@ -226,7 +226,7 @@ def test_patterns_too_large_for_arrow_are_left_to_python(pattern: str) -> None:
 
 # ---------------------------------------------------------------------------------------------- cuts, patterns, dates
 def test_comparing_with_a_cut_is_comparing_with_the_operand() -> None:
-    values = {
+    values: dict[str, list[Any]] = {
         "long": [-(2**63), -1, 0, 1, 2, 2**53, 2**53 + 1, 2**63 - 1],
         "double": [-float("inf"), -1.5, -0.0, 0.0, 0.1, 1.0, float(2**53), float(2**63), 1e308, float("inf")],
     }
