@@ -45,7 +45,6 @@ class Changer:
             document = self._replace(change, deadline)
             if document is not None or change.verb is Verb.UPDATE:
                 return document
-            check_version(change.id, change.expected_version, None)
             try:
                 return self._create(replace(change, verb=Verb.CREATE, expected_version=None), deadline)
             except DuplicateRecordError:  # somebody else has created it meanwhile
@@ -251,6 +250,7 @@ class _Replacement(_Change):
         for number in itertools.count():
             decided = self._write_for(found, deadline)
             if decided is None:
+                check_version(self._id, self._change.expected_version, None)
                 return None
             write, name = decided
             try:
