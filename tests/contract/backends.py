@@ -35,6 +35,8 @@ class Backend:
     misspelled  a setting with a typing error, and the setting that was meant (None: the backend has no settings)
     shared      a second database object with the same configuration sees the same records
     server      it needs a real server
+    held        changes that a batch or stream holds back before it carries out the first; from then on all become visible
+                at its end
     damage      breaks one stored record from outside (None: nothing outside can reach it)
     """
 
@@ -44,6 +46,7 @@ class Backend:
     misspelled: tuple[str, str | None]
     shared: bool = True
     server: bool = False
+    held: int | None = None
     damage: Callable[[pytest.FixtureRequest, Config, str], None] | None = None
 
 
@@ -95,6 +98,16 @@ def s3_versioned(request: pytest.FixtureRequest, folder: Path) -> Config:
     return make_config(server, bucket=bucket, prefix=f"{uuid.uuid4().hex}/", layout="objects")
 
 
+def s3_tiered(request: pytest.FixtureRequest, folder: Path) -> Config:
+    """Both tiers, with the default threshold: the batches of this suite are mostly too small for a pack."""
+    return {**s3_objects(request, folder), "layout": "tiered", "pack_threshold": 200}
+
+
+def s3_packed(request: pytest.FixtureRequest, folder: Path) -> Config:
+    """Both tiers; three records at once are a pack."""
+    return {**s3_tiered(request, folder), "pack_threshold": 3}
+
+
 def overwrite_object(request: pytest.FixtureRequest, config: Config, id: str) -> None:
     """Puts half a JSON document where the record is."""
     with open_client(request.getfixturevalue("seaweed")) as client:
@@ -140,4 +153,6 @@ BACKENDS = (
     Backend("postgres", "postgres", postgres, ("pasword", "password"), server=True, damage=break_postgres_row),
     Backend("s3-objects", "s3", s3_objects, ("bukcet", "bucket"), server=True, damage=overwrite_object),
     Backend("s3-versioned", "s3", s3_versioned, ("bukcet", "bucket"), server=True, damage=overwrite_object),
+    Backend("s3-tiered", "s3", s3_tiered, ("bukcet", "bucket"), server=True, held=200, damage=overwrite_object),
+    Backend("s3-packed", "s3", s3_packed, ("bukcet", "bucket"), server=True, held=3, damage=overwrite_object),
 )
