@@ -25,13 +25,15 @@ Rules
               touched the document since its creation, the log is looked at first, and births found behind it are replaced or
               killed with it.
   create      look at the log; PUT If-None-Match; look at the log again: a row of another birth means that it lost, it takes
-              its object back (tombstone, If-Match) and says duplicate. Over a tombstone: read the log first; a row whose
-              birth the tombstone does not kill is a live record, so the answer is duplicate and nothing is written.
+              its object back (tombstone, If-Match) and says duplicate. Where the first look finds a row, the object is read
+              instead of written. Over a tombstone: read the log first; a row whose birth the tombstone does not kill is a
+              live record, so the answer is duplicate and nothing is written.
   bulk update (batch_update, batch_upsert above the threshold) log, objects, ONE commit on that version, births kept; only ids
               that had no object at the look and whose rows belong to finished births. Ids in neither tier go as a load, all
               others singly as conditional PUTs after the commit.
   load        (batch_create) log; objects; commit; objects again: a foreign document (or a tombstone that killed one along
-              with ours) means that it lost, it takes its rows back; then it marks its journal finished, then it answers.
+              with ours) means that it lost, it takes its rows back (log, commit); then it marks its journal finished, then
+              it answers. Each look at an object is a HEAD, and a GET of what is there.
   adoption    (by a compaction) a load that committed and then died is finished by whoever compacts, once it cannot run any more
               (its deadline and the grace period are over): log, object, then its journal, read afresh. Where a foreign document
               stands, it lost, and its rows are taken back; otherwise its journal is marked finished. The object may have been
@@ -138,20 +140,18 @@ def create(v):
     def step(s, loc):
         pc = loc[0]
         if pc == "start":
-            return s, ("put", s.rows)
+            return s, ("glance",) if s.rows else ("put",)
         if pc == "put":
             if s.hot is not None:
                 return s, ("look",)
-            if loc[1]:  # no object and, a moment ago, a row: is it still there?
-                return s, ("confirm",)
             s2 = put_doc(s, v, v)
             return s2, ("check", s2.hot.etag)
+        if pc in ("glance", "look"):
+            if s.hot is None:  # after a glance: no object and, a moment ago, a row: is it still there?
+                return s, ("confirm",) if pc == "glance" else ("start",)
+            return done(s, "duplicate") if isinstance(s.hot, Doc) else (s, ("behind", s.hot))
         if pc == "confirm":
             return done(s, "duplicate") if s.rows else (s, ("start",))
-        if pc == "look":
-            if s.hot is None:
-                return s, ("start",)
-            return done(s, "duplicate") if isinstance(s.hot, Doc) else (s, ("behind", s.hot))
         if pc == "behind":  # a live row behind a tombstone that does not kill it?
             alive = births(s.rows) - loc[1].kills and "create does not look behind a tombstone" not in BROKEN
             return done(s, "duplicate") if alive else (s, ("replace", loc[1]))
@@ -186,25 +186,30 @@ def load(v):
         pc = loc[0]
         if pc == "start":
             return s, ("object", s.ver, bool(s.rows))
-        if pc == "object":
+        if pc == "object":  # HEAD: is there one?
             if s.hot is not None:
-                return (s, ("single", "start")) if isinstance(s.hot, Tomb) else done(s, "duplicate")
+                return s, ("fetch",)
             return (s, ("confirm",)) if loc[2] else (s, ("commit", loc[1]))
+        if pc == "fetch":
+            return done(s, "duplicate") if isinstance(s.hot, Doc) else (s, ("single", "start"))
         if pc == "confirm":
-            return done(s, "duplicate") if s.rows else (s, ("start",))
+            return done(s, "duplicate") if s.rows else (s, ("single", "start"))
         if pc == "commit":
             s2, ok = commit(s, loc[1], frozenset({(v, v)}))
             return (s2, ("check",)) if ok else (s, ("start",))
-        if pc == "check":
-            if foreign_to(v, s.hot) and "load does not look again" not in BROKEN:
-                return s, ("undo", s.ver)
-            return s, ("finish",)
-        if pc == "finish":
-            return done(s._replace(fin=s.fin | {v}), "ok")
+        if pc == "check":  # HEAD again
+            again = s.hot is not None and "load does not look again" not in BROKEN
+            return s, ("judge",) if again else ("finish", "ok")
+        if pc == "judge":
+            return s, ("undo",) if foreign_to(v, s.hot) else ("finish", "ok")
         if pc == "undo":
-            s2, ok = commit(s, loc[1], frozenset(r for r in s.rows if r[1] != v))
-            return done(s2, "duplicate") if ok else (s, ("undo", s.ver))
-        if pc == "single":  # a tombstone stands there: this id goes the way of create
+            return s, ("withdraw", s.ver, s.rows) if v in births(s.rows) else ("finish", "duplicate")
+        if pc == "withdraw":
+            s2, ok = commit(s, loc[1], frozenset(r for r in loc[2] if r[1] != v))
+            return s2, ("finish", "duplicate") if ok else ("undo",)
+        if pc == "finish":
+            return done(s._replace(fin=s.fin | {v}), loc[1])
+        if pc == "single":  # behind a tombstone, or between the tiers: it goes the way of create
             s2, inner = create(v)(s, loc[1:])
             return (s2, inner) if inner[0] == "done" else (s2, ("single", *inner))
 
@@ -220,7 +225,9 @@ def change(v):
 
     def step(s, loc):
         pc = loc[0]
-        if pc == "start":
+        if pc == "again" and s.hot is None:  # in neither tier, and it did not move between the two looks
+            return done(s, False)
+        if pc in ("start", "again"):
             if s.hot is None:
                 return s, ("table",)
             if isinstance(s.hot, Tomb):
@@ -241,8 +248,6 @@ def change(v):
             return (s, ("start",)) if s.hot != loc[1] else done(write(s, loc[2], loc[1].kills), True)
         if pc == "table":
             return (s, ("fresh", next(iter(s.rows))[1])) if s.rows else (s, ("again",))
-        if pc == "again":  # in neither tier: it may have moved between the two looks
-            return (s, ("start",)) if s.hot is not None else done(s, False)
         if pc == "fresh":  # packed: PUT If-None-Match, the object shadows the row
             if s.hot is not None:
                 return s, ("start",)
