@@ -137,9 +137,16 @@ class Load(Bulk):
                 self._hot = parts.lister.records()
             lines = {id: self._hot[id] for id in ids if id in self._hot}
         else:
-            lines = parts.presence.of(ids)
-        found = parts.many.map(lambda id: parts.objects.look_listed(id, lines[id]), lines)
-        return dict(zip(lines, found, strict=True))
+            with step("load.object"):
+                lines = parts.presence.of(ids)
+        return self._fetched(lines)
+
+    def _fetched(self, lines: dict[str, Listed]) -> dict[str, Found]:
+        """What stands behind lines of a listing."""
+        objects = self._tiers.parts.objects
+        with step("load.fetch"):
+            found = self._tiers.parts.many.map(lambda id: objects.look_listed(id, lines[id]), lines)
+            return dict(zip(lines, found, strict=True))
 
     def _write(self, documents: list[tuple[int, Document]], changes: Sequence[Change]) -> Iterator[Settled]:
         """Takes a window of documents; what cannot be stored fails alone."""
@@ -263,8 +270,9 @@ class Load(Bulk):
         """After a conflict: ids that somebody else has got meanwhile are taken out of the packs."""
         self._view, self._hot = view, None
         every = self._own.every()
-        lines = self._lines(None)
-        fronts = {id: self._tiers.parts.objects.look_listed(id, line) for id, line in lines.items()}
+        with step("load.object"):
+            lines = self._lines(None)
+        fronts = self._fetched(lines)
         taken = {id for id, found in fronts.items() if isinstance(found, Stored)}
         unclear = fronts.keys() - taken
         packed = view.rows([id for id in every if id not in fronts])
@@ -298,7 +306,8 @@ class Load(Bulk):
         try:
             with step("load.check"):
                 lines = self._lines(deadline)
-            lost = [id for id, line in lines.items() if self._is_foreign(id, line)]
+            with step("load.judge"):
+                lost = [id for id, line in lines.items() if self._is_foreign(id, line)]
             rows: dict[str, Document] = {}
             if lost:
                 rows = documents_in(self._tiers, self._packs, lost)
