@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
-from typing import Any, cast
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
 from dataknobs_data.aio import AsyncDatabase, AsyncSection
 from dataknobs_data.database import SyncDatabase
@@ -36,6 +37,19 @@ from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.recovery import Recovery
 from dataknobs_data.s3.settings import s3_settings
 from dataknobs_data.s3.tags import TagReport
+from dataknobs_data.s3.tiered.reports import (
+    RETENTION,
+    CommitTime,
+    CompactProgress,
+    CompactReport,
+    LogEntry,
+    SizeClass,
+    TableStats,
+    VacuumReport,
+)
+
+if TYPE_CHECKING:
+    from dataknobs_data.s3.tiered.maintenance import Maintenance
 
 __all__ = [
     "AsyncS3Database",
@@ -43,11 +57,15 @@ __all__ = [
     "BucketLock",
     "BucketPolicy",
     "ClassPrices",
+    "CommitTime",
+    "CompactProgress",
+    "CompactReport",
     "CostShare",
     "CostTags",
     "Explain",
     "Lifecycle",
     "Lock",
+    "LogEntry",
     "ObjectEncryption",
     "ObjectLock",
     "Plan",
@@ -59,10 +77,13 @@ __all__ = [
     "RestoreStatus",
     "RoleDocuments",
     "S3Database",
+    "SizeClass",
     "StorageEstimate",
     "SyncS3Database",
+    "TableStats",
     "TagReport",
     "Usage",
+    "VacuumReport",
     "Version",
 ]
 
@@ -98,6 +119,39 @@ class S3Database(SyncDatabase):
     def usage(self) -> Usage:
         """The requests sent by this database since it was opened, by S3 operation, with bytes and dollars."""
         return self._s3().usage
+
+    # ------------------------------------------------------------------ the table
+    def compact(
+        self, *, full: bool = False, wait: bool = False, on_progress: Callable[[CompactProgress], None] | None = None
+    ) -> CompactReport:
+        """Moves single records into packs, and makes packs anew of which a tenth is dead. Harmless beside any other work, at
+        any time, any number of times.
+
+        full         leaves no dead row and no small or overlapping pack: what other engines read is then what we read
+        wait         come back when the objects that were folded are deleted too, after the grace period; without it the next
+                     compaction deletes them
+
+        Raises IncompatibleStoreError where the store has no conditional DELETE, ConfigurationError in the objects layout.
+        """
+        return self._maintenance().compact(full=full, wait=wait, on_progress=on_progress)
+
+    def vacuum(self, *, retention: timedelta = RETENTION, dry_run: bool = False) -> VacuumReport:
+        """Deletes packs that are no part of the table any more, and have not been for `retention` (a day at least).
+
+        Older versions of the table cannot be read any more after that.
+        """
+        return self._maintenance().vacuum(retention, dry_run=dry_run)
+
+    def log(self, limit: int = 20) -> list[LogEntry]:
+        """What was committed to the table, newest first."""
+        return self._maintenance().log(limit)
+
+    def stats(self) -> TableStats:
+        """Both tiers in numbers, with advice."""
+        return self._maintenance().stats()
+
+    def _maintenance(self) -> Maintenance:
+        return self._s3().maintenance()
 
     # ------------------------------------------------------------------ versions
     def versioning(self) -> str | None:
@@ -247,6 +301,24 @@ class AsyncS3Database(AsyncDatabase):
     def usage(self) -> Usage:
         """See S3Database.usage."""
         return self.sync.usage
+
+    async def compact(
+        self, *, full: bool = False, wait: bool = False, on_progress: Callable[[CompactProgress], None] | None = None
+    ) -> CompactReport:
+        """See S3Database.compact. `on_progress` is called in a worker thread."""
+        return await self._run(self.sync.compact, full=full, wait=wait, on_progress=on_progress)
+
+    async def vacuum(self, *, retention: timedelta = RETENTION, dry_run: bool = False) -> VacuumReport:
+        """See S3Database.vacuum."""
+        return await self._run(self.sync.vacuum, retention=retention, dry_run=dry_run)
+
+    async def log(self, limit: int = 20) -> list[LogEntry]:
+        """See S3Database.log."""
+        return await self._run(self.sync.log, limit)
+
+    async def stats(self) -> TableStats:
+        """See S3Database.stats."""
+        return await self._run(self.sync.stats)
 
     async def versioning(self) -> str | None:
         """See S3Database.versioning."""

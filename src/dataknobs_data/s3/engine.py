@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 from dataknobs_data.documents import Change, Deletion, Document, Verb
 from dataknobs_data.engine import Bulk, Engine, ErrorSink, Outcome
@@ -37,7 +38,10 @@ from dataknobs_data.s3.probe import (
 )
 from dataknobs_data.s3.settings import OBJECTS, TIERED, S3Settings
 from dataknobs_data.s3.store import Fault, Kind
-from dataknobs_data.s3.tags import Tagger, TagReport
+from dataknobs_data.s3.tags import NOT_SHARED, Tagger, TagReport
+
+if TYPE_CHECKING:
+    from dataknobs_data.s3.tiered.maintenance import Maintenance
 
 logger = logging.getLogger("dataknobs_data.s3")
 
@@ -95,11 +99,11 @@ class S3Engine(Engine):
             many=many,
         )
         self._format = FormatFile(caller, self._keys, settings.layout, default_layout())
-        self.control = Control(caller, self._place, self._keys, settings, runtime, many)
         self._made = None
         with translated("opening the database", self._place):
             self._make_bucket()
-            self._layout = layout_of(self._format.check(), self._parts)
+            self._layout = layout = layout_of(self._format.check(), self._parts)
+        self.control = Control(caller, self._place, self._keys, settings, runtime, many, layout.packed)
 
     def _open_edge(self) -> Edge | None:
         if not self._settings.read_endpoint or self._place.mocked:  # what moto mocks, no edge has
@@ -193,19 +197,24 @@ class S3Engine(Engine):
             return self._layout.exists(id)
 
     def tags(self, id: str) -> TagReport | None:
-        """The tags of a record's object, and which metadata is not among them; None where there is no record."""
+        """The tags of a record's object, or of its pack, and which metadata is not among them; None where there is no record."""
+        document: Document | None = None
         try:
             document = self._get(id)
         except RecordArchivedError:
-            skipped = None
+            known = False
         else:
             if document is None:
                 return None
-            skipped = self._tagger.project(document)[1]
+            known = True
         with translated(f"reading the tags of record {id!r}", self._place, id=id):
-            key = self._keys.record(id)
+            lying = self._layout.packed.lying([id]).get(id)
+            key = lying.pack if lying else self._keys.record(id)
             tags = self._caller.send("GetObjectTagging", lambda store: store.get_tags(key))
-        return TagReport(tags, skipped)
+        wanted, skipped = self._tagger.project(document) if document else ({}, {})
+        if lying:
+            skipped |= {name: NOT_SHARED for name, text in wanted.items() if tags.get(name) != text}
+        return TagReport(tags, skipped if known else None, lying.pack if lying else None)
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
         return list(self._many.map(partial(self._apply, self._writers()), changes))
@@ -277,6 +286,10 @@ class S3Engine(Engine):
         writers = self._writers()
         with translated("clearing the database", self._place):
             return writers.clear()
+
+    def maintenance(self) -> Maintenance:
+        """What is done to the table. Raises ConfigurationError where there is none."""
+        return self._layout.maintenance(self._writers)
 
     @property
     def objects(self) -> Objects:

@@ -31,6 +31,8 @@ LONG_SEGMENT_BYTES = 255
 
 _SUFFIX, _ESCAPED_SUFFIX = ".json", "%2Ejson"
 _EMPTY = "%"
+_LAST = "~"
+"""Sorts behind the name of every control file."""
 _LOG_NAME = re.compile(r"(\d{20})\.([^/]+)", re.ASCII)
 _PARQUET, _OPEN = ".parquet", ".open"
 _FILE_PATH = re.compile(rf"(?:{PACKS}|{IDS})[^/]+{re.escape(_PARQUET)}")
@@ -137,6 +139,11 @@ class Keys:
         """The path in the table's log of a pack or companion of ours; None for other keys."""
         path = key.removeprefix(self.table)
         return path if key.startswith(self.table) and _FILE_PATH.fullmatch(path) else None
+
+    def behind_control(self, key: str) -> str | None:
+        """Where `key` is a control file of this database: a key behind which a listing finds none of that folder."""
+        folder = next((name for name in (TABLE, JOBS) if key.startswith(f"{self.prefix}{name}/")), None)
+        return f"{self.prefix}{folder}/{_LAST}" if folder else None
 
     @property
     def packs(self) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from dataknobs_data.documents import Change, Deletion, Document, Verb
 from dataknobs_data.engine import Bulk, ErrorSink, Outcome
-from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.cache import WriteClock
@@ -19,6 +19,7 @@ from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
+from dataknobs_data.s3.packed import NO_PACKS, PackedRecords
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.presence import Presence
 from dataknobs_data.s3.probe import Capabilities
@@ -26,6 +27,9 @@ from dataknobs_data.s3.putting import Putter
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.tags import Tagger
+
+if TYPE_CHECKING:
+    from dataknobs_data.s3.tiered.maintenance import Maintenance
 
 ApplyMany = Callable[[Sequence[Change]], Sequence[Outcome]]
 ErrorOf = Callable[[str, Fault], DataknobsDataError]
@@ -71,7 +75,12 @@ class Writers(Protocol):
 
 
 class Layout(ABC):
-    """Records of one prefix. Raises Fault where the store fails, unless it says otherwise."""
+    """Records of one prefix. Raises Fault where the store fails, unless it says otherwise.
+
+    packed  what there is besides an object for each record
+    """
+
+    packed: PackedRecords = NO_PACKS
 
     @abstractmethod
     def read(self, id: str) -> Document | None:
@@ -112,6 +121,13 @@ class Layout(ABC):
     @abstractmethod
     def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> Writers:
         """What writes to a store that can do so much. `check_key`: raises for an id that it cannot hold."""
+
+    def maintenance(self, writers: Callable[[], Writers]) -> Maintenance:
+        """What is done to the table. Raises ConfigurationError where there is none."""
+        raise ConfigurationError(
+            "this database has layout 'objects': there is no table to compact, vacuum or look at; layout 'tiered' has one",
+            key="layout",
+        )
 
     @abstractmethod
     def close(self) -> None:

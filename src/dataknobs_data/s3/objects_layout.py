@@ -38,7 +38,9 @@ class ObjectsWriters:
 
     def clear(self) -> int:
         """See layout.Writers."""
-        return self._remover.clear(str(self._place))
+        etags = self._remover.everything(str(self._place))
+        self._remover.clear(etags)
+        return len(etags)
 
 
 class ObjectsLayout(Layout):

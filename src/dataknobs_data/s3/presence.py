@@ -61,7 +61,7 @@ class Presence:
     def _pages(self, ids: Sequence[str], most_pages: int, deadline: Deadline | None) -> dict[str, Listed] | None:
         wanted, there = set(ids), dict[str, Listed]()
         prefix = self._keys.listing_prefix(_common_prefix(ids))
-        for number, page in enumerate(self._lister.pages(prefix, deadline=deadline), 1):
+        for number, page in enumerate(self._lister.record_pages(prefix, deadline), 1):
             there.update({id: item for item in page.items if (id := self._keys.id(item.key)) and id in wanted})
             if page.token is None or len(there) == len(wanted):
                 return there

@@ -71,10 +71,10 @@ class Remover:
         errors = zip(etags, self._many.map(settle, etags), strict=True)
         return {id: error for id, error in errors if error is not None}
 
-    def clear(self, place: str) -> int:
-        """Deletes every record below the prefix, and nothing else."""
+    def everything(self, place: str) -> dict[str, str]:
+        """The ETags of all objects of this database, by id. Raises DatabaseOperationError where another one lies inside it."""
         etags: dict[str, str] = {}
-        for page in self._lister.pages(self._keys.prefix):
+        for page in self._lister.record_pages(self._keys.prefix):
             for item in page.items:
                 if self._keys.is_nested_format(item.key):
                     raise DatabaseOperationError(
@@ -85,9 +85,12 @@ class Remover:
                 id = self._keys.id(item.key)
                 if id is not None:
                     etags[id] = item.etag
+        return etags
+
+    def clear(self, etags: dict[str, str]) -> None:
+        """Deletes all of these. Raises the first error."""
         for window in windows(list(etags), DELETE_KEYS):
             self._clear_window({id: etags[id] for id in window})
-        return len(etags)
 
     def _clear_window(self, etags: dict[str, str]) -> None:
         def error_of(id: str, fault: Fault) -> DataknobsDataError:

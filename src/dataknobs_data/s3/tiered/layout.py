@@ -10,17 +10,22 @@ from dataknobs_data.engine import Bulk, ErrorSink
 from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.s3.cache import Recent
+from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Layout, Parts, Writers
 from dataknobs_data.s3.objects import Found, Grave, Stored, outlined
 from dataknobs_data.s3.probe import Capabilities
+from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Listed
 from dataknobs_data.s3.tiered.bulks import TieredBulk
 from dataknobs_data.s3.tiered.changing import Changer
 from dataknobs_data.s3.tiered.journals import Journals
+from dataknobs_data.s3.tiered.maintenance import Maintenance
+from dataknobs_data.s3.tiered.packed import TieredPacks
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places, alive, fresh
+from dataknobs_data.s3.tiered.rewriting import emptied
 from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.s3.tiered.table import Table
 from dataknobs_data.s3.tiered.tiers import Tiers
@@ -36,8 +41,15 @@ class TieredWriters:
         parts = layout.parts
         changer = Changer(parts.caller, parts.runtime, layout.places, parts.putter(found))
         self._parts = parts
+        self._layout = layout
         self.tiers = Tiers(
-            parts, layout.table, layout.places, Journals(parts.caller, parts.keys), PackStore(parts, found), check_key
+            parts,
+            layout.table,
+            layout.places,
+            Journals(parts.caller, parts.keys),
+            PackStore(parts, found),
+            check_key,
+            found,
         )
         self.apply = changer.apply
         self.delete = changer.delete
@@ -58,8 +70,18 @@ class TieredWriters:
         return list(self._parts.many.map(delete, ids))
 
     def clear(self) -> int:
-        """See layout.Writers."""
-        raise NotImplementedError
+        """See layout.Writers. The table is emptied by a commit, and its log stays: whoever knows it would miss it.
+
+        That comes before the objects go, for without their tombstones deleted rows would be seen again.
+        """
+        remover = Remover(
+            self._parts, Deleter(self._parts.caller, self._parts.keys, self._parts.objects, self.tiers.can)
+        )
+        etags, count = remover.everything(str(self._parts.place)), self._layout.scanner.count()
+        emptied(self.tiers)
+        remover.clear(etags)
+        self._parts.clock.tick()
+        return count
 
 
 class TieredLayout(Layout):
@@ -71,14 +93,15 @@ class TieredLayout(Layout):
         self.table = Table(parts.caller, parts.keys, parts.runtime, settings.max_workers)
         self.places = Places(parts.caller, parts.objects, self.table)
         self.scanner = Scanner(parts, self.places)
+        self.packed = TieredPacks(parts, self.places)
         self._count: Recent[int] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
         self._ids: Recent[list[str]] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
 
     def bulk(self, verb: Verb, apply: ApplyMany, writers: Callable[[], Writers]) -> Bulk:
-        def tiers() -> Tiers:
-            return cast(TieredWriters, writers()).tiers
+        return TieredBulk(verb, apply, lambda: _tiers(writers), self.parts.settings.pack_threshold)
 
-        return TieredBulk(verb, apply, tiers, self.parts.settings.pack_threshold)
+    def maintenance(self, writers: Callable[[], Writers]) -> Maintenance:
+        return Maintenance(_tiers(writers))
 
     def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> TieredWriters:
         return TieredWriters(self, found, check_key)
@@ -156,6 +179,10 @@ class TieredLayout(Layout):
 
     def close(self) -> None:
         self.table.close()
+
+
+def _tiers(writers: Callable[[], Writers]) -> Tiers:
+    return cast(TieredWriters, writers()).tiers
 
 
 def _kills(found: Found) -> frozenset[str]:

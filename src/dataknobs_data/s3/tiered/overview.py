@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from dataknobs_data.s3.calls import Deadline
@@ -15,6 +14,7 @@ from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.snapshot import Entry, Snapshot
 from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.reports import CommitTime, LogEntry, SizeClass, TableStats
 from dataknobs_data.s3.tombstones import may_be_tombstone
 
 SIZE_LIMITS = tuple(mebibytes << 20 for mebibytes in (1, 4, 16, 64, 256, 1024))
@@ -30,77 +30,25 @@ COMMITS_BEHIND = 100
 """Commits behind the checkpoint that are worth a new one: whoever opens the table reads each of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class SizeClass:
-    """Packs of `least` bytes or more but less than `below` (None: no limit)."""
-
-    least: int
-    below: int | None
-    packs: int
-    bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class CommitTime:
-    """When a commit was made, by the store's clock."""
-
-    version: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TableStats:
-    """Both tiers in numbers.
-
-    version             of the table: how many commits came before
-    packs, rows, bytes  of the newest version; `rows` None: another program added packs without saying how many it has
-    sizes               the packs by their size; classes without packs are left out
-    columns             of user fields, with their types
-    documents           hot objects that are records, and `tombstones`, those that stand for deleted ones, told apart by
-                        their sizes; with documents of other programs the latter may be too many
-    hot_bytes           of all of them
-    covering            hot objects that may stand in front of rows: at most so many ids have rows that count no more
-    oldest, newest      commits that the log still has
-    checkpoint          the version of the newest one; None: there is none
-    unfinished          births of loads that are under way, or died
-    advice              what to do, and why
-    """
-
-    version: int
-    packs: int
-    rows: int | None
-    bytes: int
-    sizes: tuple[SizeClass, ...]
-    columns: Mapping[str, str]
-    documents: int
-    tombstones: int
-    hot_bytes: int
-    covering: int
-    oldest: CommitTime | None
-    newest: CommitTime | None
-    checkpoint: int | None
-    unfinished: tuple[str, ...]
-    advice: tuple[str, ...]
-
-
 def table_stats(
-    snapshot: Snapshot,
+    snapshot: Snapshot | None,
     folder: Folder,
     hot: Mapping[str, Listed],
     unfinished: Collection[str],
     *,
     pack_target_bytes: int,
 ) -> TableStats:
-    """The numbers of a snapshot, the log's whole folder, the hot objects by id, and the births named by a pack whose load is
-    not finished. `pack_target_bytes`: how large packs are to be.
+    """The numbers of a snapshot (None: there is no table yet), the log's whole folder, the hot objects by id, and the births
+    named by a pack whose load is not finished. `pack_target_bytes`: how large packs are to be.
     """
-    shape = Shape.from_schema_string(snapshot.schema)
-    packs = [Packed(add, shape) for add in snapshot.packs.values()]
+    shape = Shape.from_schema_string(snapshot.schema) if snapshot else Shape()
+    packs = [Packed(add, shape) for add in snapshot.packs.values()] if snapshot else []
+    version = snapshot.version if snapshot else None
     rows = _rows(pack.stats.records if pack.stats else None for pack in packs)
     tombstones = sum(may_be_tombstone(line.size) for line in hot.values())
     checkpoint = max(folder.checkpoints, default=None)
     return TableStats(
-        version=snapshot.version,
+        version=version,
         packs=len(packs),
         rows=rows,
         bytes=sum(pack.size for pack in packs),
@@ -117,7 +65,7 @@ def table_stats(
         advice=(
             *_advice_on_packs(packs, pack_target_bytes),
             *_advice_on_hot(len(hot), rows),
-            *_advice_on_log(snapshot.version, checkpoint),
+            *_advice_on_log(-1 if version is None else version, checkpoint),
             *_advice_on_loads(len(unfinished)),
         ),
     )
@@ -186,24 +134,6 @@ def _advice_on_loads(unfinished: int) -> Iterable[str]:
 
 
 # ---------------------------------------------------------------------------------------------- history
-@dataclass(frozen=True, slots=True)
-class LogEntry:
-    """One commit. `at`: by the store's clock; `operation` and `job` None: its writer did not say.
-
-    `rows` and `bytes` are those of the packs that it added, which after a rewrite are not new ones; `rows` None: not said.
-    """
-
-    version: int
-    at: datetime
-    operation: str | None
-    job: str | None
-    parameters: Mapping[str, str]
-    rows: int | None
-    packs_added: int
-    packs_removed: int
-    bytes: int
-
-
 def history(log: Log, snapshot: Snapshot, limit: int, deadline: Deadline | None = None) -> list[LogEntry]:
     """The newest at most `limit` commits up to `snapshot`, newest first; cleaning may have left fewer: 1 LIST and 1 GET each.
 

@@ -24,7 +24,7 @@ from dataknobs_data.s3.tiered.packing import Uploaded, agree
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.s3.tiered.tiers import Tiers
 
-WITHDRAWAL = "WITHDRAW"
+WITHDRAWAL, CLEARING = "WITHDRAW", "CLEAR"
 
 
 def source_of(view: View, pack: Packed, dead: Iterable[tuple[str, str]] = ()) -> Source:
@@ -122,6 +122,18 @@ def taken_back(tiers: Tiers, birth: str, ids: Collection[str], deadline: Deadlin
         return actions
 
     tiers.table.log.commit_with(decide, job, deadline)
+
+
+def emptied(tiers: Tiers) -> None:
+    """Takes every pack out of the table: one commit."""
+    job = Job(tiers.parts.runtime.new_id(), CLEARING)
+
+    def decide(snapshot: Snapshot) -> list[Action] | None:
+        at = tiers.milliseconds()
+        return [add.removed(at) for add in snapshot.packs.values()] or None
+
+    if tiers.table.log.refresh() is not None:
+        tiers.table.log.commit_with(decide, job)
 
 
 def discard_quietly(tiers: Tiers, packs: list[Uploaded]) -> None:

@@ -215,14 +215,11 @@ class _Scan:
         for window in windows(groups, GROUPS):
             table = self._front.visible(source.reader.read(window, sorted(columns)))
             judged = judge_rows(self._expression, table, kinds, rest)
-            places = best_rows(table, self._query.sort_specs, count, kinds, rest, judged.sure)
-            if places is not None and judged.may is not None:
-                table = table.append_column("_may", judged.may).take(places)
-                table = table.filter(table["_may"])
-            elif places is not None:
-                table = table.take(places)
-            elif judged.may is not None:
-                table = table.filter(judged.may)
+            sure = judged.sure
+            if judged.may is not None:
+                table, sure = table.filter(judged.may), sure.filter(judged.may) if sure is not None else None
+            places = best_rows(table, self._query.sort_specs, count, kinds, rest, sure)
+            table = table if places is None else table.take(places)
             if table.num_rows:
                 found.append(table.select([ID]).append_column(PACK, pa.repeat(pa.scalar(number), table.num_rows)))
         return found

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from dataknobs_data.s3.layout import Parts
+from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.tiered.journals import Journals
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places
@@ -25,6 +26,7 @@ class Tiers:
     journals: Journals
     packs: PackStore
     check_key: Callable[[str], None]
+    can: Capabilities
 
     def milliseconds(self) -> int:
         """Now, by this machine's clock, as the log has times that nobody relies on."""

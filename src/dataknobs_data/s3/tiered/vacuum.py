@@ -45,33 +45,14 @@ from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.tiered.catalog import LOAD
 from dataknobs_data.s3.tiered.journals import JOURNAL_LIVE, Journals, OpenJournal
+from dataknobs_data.s3.tiered.reports import RETENTION, VacuumReport
 from dataknobs_data.streaming import windows
-
-RETENTION = timedelta(days=7)
-"""As Delta's own VACUUM; https://docs.delta.io/latest/delta-utility.html."""
 
 RETENTION_MIN = timedelta(hours=24)
 """A load without a journal, or with one that is not followed by heartbeats, is over long before (`journals.py`)."""
 
 ENTRIES_AT_ONCE = 1000
 """Commits that are held in memory together."""
-
-
-@dataclass(frozen=True, slots=True)
-class VacuumReport:
-    """What was deleted or, in a dry run, would be: packs and companions, their bytes, and marks and journals of `loads`.
-
-    Of what the newest snapshot does not have, `kept_for_readers` files were of the table within the retention,
-    `kept_for_loads` belong to loads under way, and `kept_young` were written within the retention.
-    """
-
-    files: int = 0
-    bytes: int = 0
-    loads: int = 0
-    kept_for_readers: int = 0
-    kept_for_loads: int = 0
-    kept_young: int = 0
-    dry_run: bool = False
 
 
 @dataclass(slots=True)

@@ -1,0 +1,49 @@
+"""What is done to the table as a whole, for people: compaction, vacuum, its history and its numbers. Raises public errors."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.tiered.compaction import Compaction, Progress
+from dataknobs_data.s3.tiered.overview import history, table_stats
+from dataknobs_data.s3.tiered.reports import CompactReport, LogEntry, TableStats, VacuumReport
+from dataknobs_data.s3.tiered.tiers import Tiers
+from dataknobs_data.s3.tiered.vacuum import Vacuum
+
+
+class Maintenance:
+    """Of one database in the tiered layout."""
+
+    def __init__(self, tiers: Tiers) -> None:
+        self._tiers = tiers
+        self._parts = tiers.parts
+
+    def compact(self, *, full: bool, wait: bool, on_progress: Progress | None) -> CompactReport:
+        """See S3Database.compact."""
+        with translated("compacting", self._parts.place):
+            return Compaction(self._tiers, self._tiers.can, on_progress).run(full=full, wait=wait)
+
+    def vacuum(self, retention: timedelta, *, dry_run: bool) -> VacuumReport:
+        """See S3Database.vacuum."""
+        with translated("vacuuming", self._parts.place):
+            vacuum = Vacuum(self._parts.caller, self._parts.keys, self._tiers.table.log, self._tiers.journals)
+            return vacuum.run(retention, dry_run=dry_run)
+
+    def log(self, limit: int) -> list[LogEntry]:
+        """See S3Database.log."""
+        with translated("reading the log", self._parts.place):
+            log = self._tiers.table.log
+            snapshot = log.refresh()
+            return history(log, snapshot, limit) if snapshot else []
+
+    def stats(self) -> TableStats:
+        """See S3Database.stats."""
+        parts, log = self._parts, self._tiers.table.log
+        with translated("looking at both tiers", parts.place):
+            hot = parts.lister.records()
+            snapshot = log.refresh()
+            loads = {pack.load for pack in self._tiers.table.view(snapshot).packs if pack.load}
+            unfinished = loads - self._tiers.journals.finished(loads) if loads else set()
+            folder = log.reader.folder(0, None)
+            return table_stats(snapshot, folder, hot, unfinished, pack_target_bytes=parts.settings.pack_target_bytes)
