@@ -198,23 +198,21 @@ class S3Engine(Engine):
 
     def tags(self, id: str) -> TagReport | None:
         """The tags of a record's object, or of its pack, and which metadata is not among them; None where there is no record."""
-        document: Document | None = None
+        wanted, skipped = dict[str, str](), None
         try:
             document = self._get(id)
-        except RecordArchivedError:
-            known = False
-        else:
             if document is None:
                 return None
-            known = True
+            wanted, skipped = self._tagger.project(document)
+        except RecordArchivedError:
+            logger.debug("record %r lies in an archive: which of its metadata is no tag cannot be seen", id)
         with translated(f"reading the tags of record {id!r}", self._place, id=id):
             lying = self._layout.packed.lying([id]).get(id)
             key = lying.pack if lying else self._keys.record(id)
             tags = self._caller.send("GetObjectTagging", lambda store: store.get_tags(key))
-        wanted, skipped = self._tagger.project(document) if document else ({}, {})
-        if lying:
+        if lying and skipped is not None:
             skipped |= {name: NOT_SHARED for name, text in wanted.items() if tags.get(name) != text}
-        return TagReport(tags, skipped if known else None, lying.pack if lying else None)
+        return TagReport(tags, skipped, lying.pack if lying else None)
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
         return list(self._many.map(partial(self._apply, self._writers()), changes))

@@ -18,6 +18,8 @@ from dataknobs_data.documents import Document
 
 TAGS_MAX, NAME_UNITS_MAX, VALUE_UNITS_MAX = 10, 128, 256
 
+NOT_SHARED = "the record lies in a pack, which has the tags that all its records share"
+
 _ALLOWED = re.compile(r"[\w \-+=.:/@]*")
 _SCALARS = (str, int, float, Decimal, datetime, date, time, UUID)
 
@@ -28,10 +30,13 @@ class TagReport(dict[str, str]):
     """The tags that an object has; `skipped` says which metadata is not among them, and why.
 
     Of an archived record that is not known (`skipped_known` is False): its metadata cannot be read.
+
+    pack  the key of the pack in which the record lies, together with others: the tags are the pack's; None: it is an object
     """
 
-    def __init__(self, tags: Mapping[str, str], skipped: Mapping[str, str] | None) -> None:
+    def __init__(self, tags: Mapping[str, str], skipped: Mapping[str, str] | None, pack: str | None = None) -> None:
         super().__init__(tags)
+        self.pack = pack
         self.skipped = dict(skipped or {})
         self.skipped_known = skipped is not None
 

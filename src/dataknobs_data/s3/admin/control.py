@@ -11,6 +11,7 @@ from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.faults import public_error
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.listing import Lister
+from dataknobs_data.s3.packed import NO_PACKS, PackedRecords
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault, Kind
@@ -58,7 +59,14 @@ class Control:
     """One database's way to its bucket's control plane: counted, retried and in time as all requests are (calls.py)."""
 
     def __init__(
-        self, caller: Caller, place: Place, keys: Keys, settings: S3Settings, runtime: Runtime, many: FanOut
+        self,
+        caller: Caller,
+        place: Place,
+        keys: Keys,
+        settings: S3Settings,
+        runtime: Runtime,
+        many: FanOut,
+        packed: PackedRecords = NO_PACKS,
     ) -> None:
         self.caller = caller
         self.place = place
@@ -66,6 +74,7 @@ class Control:
         self.settings = settings
         self.runtime = runtime
         self.many = many
+        self.packed = packed
         self.lister = Lister(caller, keys)
 
     def send(self, operation: str, doing: str, **parameters: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ STAYS_NOTE = (
     "objects that there are stay as they are: a record is encrypted anew when it is next written "
     "(https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-bucket-encryption.html)"
 )
+PACKS_NOTE = "records in packs are encrypted anew when compact() makes their pack anew"
 KMS_NOTE = (
     "who writes needs kms:GenerateDataKey on the key, who reads (and who uploads in parts) kms:Decrypt; each KMS request "
     "is paid for (https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html)"
@@ -92,7 +93,8 @@ class BucketEncryption(Configuration):
                 "say what to encrypt with (SSE-S3, SSE-KMS, DSSE-KMS or a KMS key); encryption.remove() goes back to S3's own",
                 key="encryption",
             )
-        extra = [OTHER_STORE_NOTE] if wish.algorithm != SSE_S3 and not self._control.place.is_aws else []
+        extra = [PACKS_NOTE] if self._control.packed.exists else []
+        extra += [OTHER_STORE_NOTE] if wish.algorithm != SSE_S3 and not self._control.place.is_aws else []
         return self._change(setting(wish, bucket_key, extra), dry_run=dry_run)
 
     def remove(self, *, dry_run: bool = False) -> Plan:
@@ -100,9 +102,11 @@ class BucketEncryption(Configuration):
         return self._change(removing, dry_run=dry_run)
 
     def of(self, id: str) -> ObjectEncryption | None:
-        """How the record's object is encrypted, whatever settings and bucket say now; None where there is no record."""
-        headers = headers_of_record(self._control, id, f"reading how record {id!r} is encrypted")
-        return None if headers is None else object_encryption(headers)
+        """How the record's object, or its pack, is encrypted, whatever settings and bucket say now; None where there is no
+        record.
+        """
+        held = headers_of_record(self._control, id, f"reading how record {id!r} is encrypted")
+        return None if held is None else object_encryption(held.headers)
 
     def _read(self) -> dict[str, Any] | None:
         answer = self._control.look("GetBucketEncryption", "reading the bucket's default encryption")

@@ -27,6 +27,10 @@ DEFAULT_NOTE = (
     "every object written to the bucket from now on is locked by this, everybody's: what is replaced or deleted is paid for "
     "until its time is over"
 )
+PACKS_NOTE = (
+    "packs, tombstones and the table's log are locked too: compact() and vacuum() work as before, but what they take away only "
+    "gets a delete marker, and can be deleted for good (lifecycle.add(noncurrent_days=…)) when its time is over"
+)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class Lock:
     mode        "GOVERNANCE": who has s3:BypassGovernanceRetention can undo it; "COMPLIANCE": nobody can; None: not retained
     until       when the retention ends, by the store's clock
     hold        a legal hold is on, until somebody takes it off
+    pack        the key of the pack in which the record lies, with others: the lock is the pack's; None: it is an object
     """
 
     id: str
@@ -53,6 +58,7 @@ class Lock:
     mode: str | None
     until: datetime | None
     hold: bool
+    pack: str | None = None
 
 
 class ObjectLock(Configuration):
@@ -91,7 +97,8 @@ class ObjectLock(Configuration):
 
         def decide(before: Any) -> tuple[Any, Sequence[str]]:
             after = {**(before or {}), "ObjectLockEnabled": "Enabled", **({"Rule": rule} if rule else {})}
-            notes = [*([] if before else [FOREVER_NOTE]), *([DEFAULT_NOTE] if rule else [])]
+            locks = [DEFAULT_NOTE, *([PACKS_NOTE] if self._control.packed.exists else [])] if rule else []
+            notes = [*([] if before else [FOREVER_NOTE]), *locks]
             return after, notes if after != before else []
 
         return self._change(decide, dry_run=dry_run)
@@ -121,7 +128,7 @@ class ObjectLock(Configuration):
 
     # ------------------------------------------------------------------ records
     def status(self, id: str) -> Lock | None:
-        """How the present version of a record is locked; None where there is no record. One HEAD.
+        """How the present version of a record is locked, or the pack it lies in; None where there is no record. One HEAD.
 
         On AWS that does not tell a lock from a missing permission, so where it shows none, GetObjectRetention and
         GetObjectLegalHold are asked.
@@ -183,10 +190,18 @@ class ObjectLock(Configuration):
         return for_each(self._control, operation, ids, switch)
 
     def _present(self, id: str, doing: str) -> Lock:
-        """The version to lock. Raises RecordNotFoundError."""
+        """The version to lock. Raises RecordNotFoundError; DatabaseOperationError where it has none of its own."""
         found = self._look(id, doing)
         if found is None:
             raise RecordNotFoundError(f"{doing}: there is no such record", id=id)
+        if found.pack:
+            raise DatabaseOperationError(
+                f"{doing}: it lies in a pack with others ({found.pack}) and has no object that could be locked alone. Write it "
+                "again with update(), and lock it then: that version stays in the history, also when compaction has moved the "
+                "record back into a pack. What locks everything from the start is a default: object_lock.enable(mode=…, days=…)",
+                id=id,
+                pack=found.pack,
+            )
         if not found.version_id:
             raise DatabaseOperationError(
                 f"{doing}: {self._control.place} keeps no versions, so nothing can be locked; enable_versioning() and then "
@@ -196,11 +211,13 @@ class ObjectLock(Configuration):
         return found
 
     def _look(self, id: str, doing: str) -> Lock | None:
-        head = headers_of_record(self._control, id, doing)
-        if head is None:
+        held = headers_of_record(self._control, id, doing)
+        if held is None:
             return None
+        head = held.headers
         until, hold = head.get("ObjectLockRetainUntilDate"), head.get("ObjectLockLegalHoldStatus")
-        return Lock(id, head.get("VersionId", ""), head.get("ObjectLockMode"), until and _instant(until), hold == "ON")
+        mode = head.get("ObjectLockMode")
+        return Lock(id, head.get("VersionId", ""), mode, until and _instant(until), hold == "ON", held.pack)
 
     def _asked(self, lock: Lock) -> Lock:
         """The lock as those two say that the caller needs a permission for."""
@@ -212,7 +229,7 @@ class ObjectLock(Configuration):
         )
 
     def _ask(self, operation: str, lock: Lock) -> dict[str, Any]:
-        key = self._control.keys.record(lock.id)
+        key = lock.pack or self._control.keys.record(lock.id)
         version: dict[str, Any] = {"VersionId": lock.version_id} if lock.version_id else {}
         try:
             return self._control.attempt(operation, Key=key, **version)

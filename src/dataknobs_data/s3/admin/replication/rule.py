@@ -55,6 +55,13 @@ KMS_LEFT_OUT_NOTE = (
     "this database encrypts with KMS, and without kms_key such records are NOT copied "
     "(https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html)"
 )
+ORDER_NOTE = (
+    "S3 copies objects in no order: until all of them are there, a replica may miss a pack that its log names "
+    "(SnapshotExpiredError: read again later), or show a record as it was before; only read there, and do not compact or vacuum"
+)
+COLD_TABLE_NOTE = (
+    "in an archive class not even the table's log can be read there: such a replica is no database before all of it is restored"
+)
 COLD_NOTE = "replicas in an archive class must be restored before they can be read"
 STAY_NOTE = "the replicas that there are stay"
 
@@ -171,8 +178,9 @@ class Wish:
             destination["Metrics"] = {"Status": "Enabled", "EventThreshold": {"Minutes": 15}}
         return destination
 
-    def notes(self, encryption: str | None) -> list[str]:
-        """What one should know; `encryption`: the setting of the database."""
+    def notes(self, encryption: str | None, *, tiered: bool = False) -> list[str]:
+        """What one should know; `encryption`: the setting of the database. `tiered`: records may lie in packs."""
+        cold = self.storage_class in ("GLACIER", "DEEP_ARCHIVE")
         own = Encryption.parse(encryption)
         reading = f"replicas are read with another database: bucket {self.bucket!r}, the same prefix {self.prefix!r}"
         said = {
@@ -180,7 +188,9 @@ class Wish:
             LIVES_ON_NOTE: not self.delete_markers,
             DELETES_NOTE: True,
             KMS_LEFT_OUT_NOTE: own is not None and own.algorithm != SSE_S3 and not self.kms_key,
-            COLD_NOTE: self.storage_class in ("GLACIER", "DEEP_ARCHIVE"),
+            COLD_NOTE: cold and not tiered,
+            COLD_TABLE_NOTE: cold and tiered,
+            ORDER_NOTE: tiered,
             TIME_NOTE: self.time_control,
             COST_NOTE: True,
             reading: True,
@@ -188,8 +198,19 @@ class Wish:
         return [note for note, applies in said.items() if applies]
 
 
-def adding(wish: Wish, start: str, encryption: str | None) -> Callable[[Configured], Decision]:
-    """The configuration with the wished rule, in the place of the one of its name if there is one; all else as it was."""
+def adding(
+    wish: Wish, start: str, encryption: str | None, *, tiered: bool = False
+) -> Callable[[Configured], Decision]:
+    """The configuration with the wished rule, in the place of the one of its name if there is one; all else as it was.
+
+    `tiered`: records may lie in packs.
+    """
+    if tiered and not wish.delete_markers:
+        raise ConfigurationError(
+            "replication: delete_markers=False makes no sense in the tiered layout: a deletion is a tombstone there, which is "
+            "copied as any object is, and objects that compaction has taken away would stay there and hide what came later; "
+            "leave it out"
+        )
 
     def decide(before: Configured) -> Decision:
         rules: list[dict[str, Any]] = before["Rules"] if before else []
@@ -199,7 +220,7 @@ def adding(wish: Wish, start: str, encryption: str | None) -> Callable[[Configur
         new = wish.rule(start, _priority(old, others))
         after = [new if rule is old else rule for rule in rules] if old else [*rules, new]
         configuration = {**(before or {}), "Role": wish.role, "Rules": after}
-        return configuration, [*_overlaps(wish, others), *wish.notes(encryption)]
+        return configuration, [*_overlaps(wish, others), *wish.notes(encryption, tiered=tiered)]
 
     return decide
 

@@ -77,7 +77,7 @@ class Replication(Configuration):
         storage_class      of the replicas; default: that of the original
         kms_key            ARN of a KMS key in the other bucket's region: copies records encrypted with KMS, too, and encrypts
                            the replicas with it. Without it, records encrypted with KMS are not copied
-        delete_markers     a record deleted here is deleted there; False: it lives on there
+        delete_markers     a record deleted here is deleted there; False: it lives on there (objects layout only)
         time_control       S3 Replication Time Control: 99.9% of the copies within 15 minutes, for a price, with metrics
         enable_versioning  switch versioning on in this bucket, where it is off
 
@@ -97,8 +97,7 @@ class Replication(Configuration):
             delete_markers=delete_markers,
             time_control=time_control,
         )
-        encryption = self._control.settings.encryption
-        decide = adding(wish, self._start, encryption)
+        decide = adding(wish, self._start, self._control.settings.encryption, tiered=self._control.packed.exists)
         decide(self._read())  # what cannot be is said before versioning is switched on
         keeps_versions = self._check_source(enable_versioning)
         about_target = self._check_target(wish)
@@ -111,14 +110,15 @@ class Replication(Configuration):
 
     def status(self, id: str) -> str | None:
         """How far the record's copy is: "PENDING", "COMPLETED" (in all targets), "FAILED"; "REPLICA" for what is one itself;
-        None where no rule applied when it was written. Raises RecordNotFoundError where there is no such record.
+        None where no rule applied when it was written. Of a record in a pack: how far the pack's is. Raises
+        RecordNotFoundError where there is no such record.
 
         https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html
         """
-        headers = headers_of_record(self._control, id, f"reading the replication status of record {id!r}")
-        if headers is None:
+        held = headers_of_record(self._control, id, f"reading the replication status of record {id!r}")
+        if held is None:
             raise RecordNotFoundError(f"there is no record {id!r}", id=id)
-        found: str | None = headers.get("ReplicationStatus")
+        found: str | None = held.headers.get("ReplicationStatus")
         return found
 
     def role_documents(
