@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataknobs_data.documents import Change, Document, Verb, check_id, to_record
 from dataknobs_data.exceptions import DataknobsDataError, DuplicateRecordError, RecordNotFoundError
 from dataknobs_data.records import Record
-from dataknobs_data.s3.admin.versions import History
+from dataknobs_data.s3.admin.versions import History, Past
 from dataknobs_data.s3.engine import S3Engine
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.store import ListedVersion
 
 
 class Recovery:
@@ -30,23 +32,13 @@ class Recovery:
 
     def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """See S3Database.undelete."""
-        newest, deletions = History(self._engine.control).newest(id)
-        if newest is None:
-            raise RecordNotFoundError(
-                f"record {id!r} cannot be brought back: the bucket has no version of it; "
-                "versions are kept from enable_versioning() on, until a lifecycle rule removes them",
-                id=id,
-            )
-        if newest.is_latest:
+        past = History(self._engine.control).newest(id)
+        newest = past.document
+        if (newest and newest.is_latest) or self._is_packed(id):
             return False
-        if any(deletion.version_id == "null" for deletion in deletions):
-            raise RecordNotFoundError(
-                f"record {id!r} cannot be brought back as it was: it was deleted while versioning was suspended, and what was "
-                "written meanwhile may have gone with it; history(id) lists what there is, and "
-                f"revert(id, {newest.version_id!r}) brings the newest of that back",
-                id=id,
-                version_id=newest.version_id,
-            )
+        if newest is None:
+            raise _nothing_left(id, lay_in_a_pack=bool(past.tombstones))
+        self._check_is_what_was_deleted(id, past, newest)
         if dry_run:
             return True
         found = self._engine.get_at_version(id, newest.version_id)
@@ -62,9 +54,56 @@ class Recovery:
             return False
         return True
 
+    def _is_packed(self, id: str) -> bool:
+        with translated(f"looking for record {id!r}", self._engine.control.place, id=id):
+            return id in self._engine.control.packed.lying([id])
+
+    def _check_is_what_was_deleted(self, id: str, past: Past, newest: ListedVersion) -> None:
+        """Raises RecordNotFoundError where the record may have been another one when it was deleted."""
+        if any(deletion.version_id == "null" for deletion in past.since):
+            raise _older(
+                id,
+                newest,
+                "it was deleted while versioning was suspended, and what was written meanwhile may have gone with it",
+            )
+        if not self._engine.control.packed.exists or past.was_buried:
+            return
+        if len(past.tombstones) > 1 or not self._lies_dead(id, newest):
+            raise _older(id, newest, "it lay in a pack when it was deleted, and may have been changed there")
+
+    def _lies_dead(self, id: str, newest: ListedVersion) -> bool:
+        """Whether the deleted record still lies in the table, and as this version has it."""
+        control = self._engine.control
+        with translated(f"looking for what is left of record {id!r}", control.place, id=id):
+            rows = control.packed.revisions(id)
+        document = self._engine.get_at_version(id, newest.version_id) if rows else None
+        return document is not None and rows == {document.revision}
+
     def _write(self, change: Change) -> Document:
         outcome = self._engine.apply_many([change])[0]
         if isinstance(outcome, DataknobsDataError):
             raise outcome
         assert outcome is not None, "only an update can find nothing"
         return outcome
+
+
+def _nothing_left(id: str, *, lay_in_a_pack: bool) -> RecordNotFoundError:
+    if lay_in_a_pack:
+        why = (
+            "no version of an object of it is left, only that it was deleted. If it lay in a pack, an older version of the table "
+            "has it, and those cannot be read yet"
+        )
+    else:
+        why = (
+            "the bucket has no version of it; versions are kept from enable_versioning() on, until a lifecycle rule removes them"
+        )
+    return RecordNotFoundError(f"record {id!r} cannot be brought back: {why}", id=id)
+
+
+def _older(id: str, newest: ListedVersion, why: str) -> RecordNotFoundError:
+    return RecordNotFoundError(
+        f"record {id!r} cannot be brought back as it was: {why}; history(id) lists what there is, and "
+        f"revert(id, {newest.version_id!r}) brings the newest of that back",
+        id=id,
+        version_id=newest.version_id,
+    )

@@ -1,12 +1,13 @@
 """A bucket that keeps every version of an object: its switch, and one record's history.
 
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/Versioning.html. Where records may lie in packs, a deletion is a version
+too, a tombstone, and a delete marker only says that compaction has packed what was there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -17,6 +18,7 @@ from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.headers import author_of, outline
 from dataknobs_data.s3.store import Fault, Head, Kind, ListedVersion
+from dataknobs_data.s3.tombstones import KILLS, may_be_tombstone
 
 PROPAGATION_NOTE = (
     "on AWS, wait 15 minutes before you write to a bucket whose versioning was never on before: "
@@ -26,12 +28,32 @@ COST_NOTE = "every version is paid for until it is deleted: lifecycle.add(noncur
 
 
 @dataclass(frozen=True)
+class Past:
+    """What the versions of a record's object tell, newest first.
+
+    document    the newest that is a document; None where there is none
+    since       what has come after it: delete markers, and tombstones
+    tombstones  of these only the tombstones
+    """
+
+    document: ListedVersion | None
+    since: list[ListedVersion]
+    tombstones: list[ListedVersion]
+
+    @property
+    def was_buried(self) -> bool:
+        """Whether the document was what a tombstone deleted: nothing came between the two."""
+        return bool(self.tombstones) and self.since[-1] is self.tombstones[0]
+
+
+@dataclass(frozen=True)
 class Version:
     """One version of a record, or its deletion.
 
     version_id        for `read(id, version_id=…)` and `revert`; "null" for what was written without versioning
     at                when the store had it, by the store's clock
-    is_latest         it is what `read(id)` finds; as a deletion: why `read(id)` finds nothing
+    is_latest         it is what `read(id)` finds; as a deletion: why `read(id)` finds nothing. No version is it where a record
+                      lies in a pack as no object of it ever was
     is_delete_marker  the record was deleted here; there is nothing to read
     revision          what `get_version` said then; None for a deletion
     author            the `author` setting of whoever wrote it; None where they had none, and for a deletion
@@ -93,25 +115,57 @@ class History:
         self._control = control
 
     def of(self, id: str, limit: int | None = None) -> list[Version]:
-        """Newest first: one listing, and a HEAD for each version."""
+        """Newest first: one listing, and a HEAD for each version; where the newest is no document, a look for its pack."""
         doing = f"reading the history of record {id!r}"
+        markers: list[ListedVersion] = []
         with translated(doing, self._control.place, needs=PERMISSIONS["ListObjectVersions"], id=id):
-            listed = sorted(islice(self._listed(id), limit), key=_when, reverse=True)
+            listed = sorted(islice(self._told(id, markers), limit), key=_when, reverse=True)
         with translated(doing, self._control.place, needs=PERMISSIONS["HeadObject"], id=id):
             heads = list(self._control.many.map(self._head, listed))
-        pairs = zip(listed, heads, strict=True)
-        return [_version(id, line, head) for line, head in pairs if line.is_delete_marker or head]
+            pairs = zip(listed, heads, strict=True)
+            versions = [_version(id, line, head) for line, head in pairs if line.is_delete_marker or head]
+            return self._by_pack(id, versions, markers)[:limit] if self._control.packed.exists else versions
 
-    def newest(self, id: str) -> tuple[ListedVersion | None, list[ListedVersion]]:
-        """The newest version of a record that is no deletion, and the deletions since: where there are any, it is deleted."""
+    def _told(self, id: str, markers: list[ListedVersion]) -> Iterator[ListedVersion]:
+        """All versions, in the objects layout. Where records may lie in packs, the delete markers go to `markers`."""
+        for line in self._listed(id):
+            if line.is_delete_marker and self._control.packed.exists:
+                markers.append(line)
+            else:
+                yield line
+
+    def _by_pack(self, id: str, versions: list[Version], markers: list[ListedVersion]) -> list[Version]:
+        """With what the listing cannot tell: which version is the present one where that lies in a pack."""
+        newest = versions[0] if versions else None
+        if newest and newest.is_latest and not newest.is_delete_marker:
+            return versions
+        lying = self._control.packed.lying([id]).get(id)
+        if lying:
+            at = next((n for n, one in enumerate(versions) if one.revision == lying.revision), None)
+            return [replace(one, is_latest=number == at) for number, one in enumerate(versions)]
+        if newest and newest.is_delete_marker:
+            return [replace(newest, is_latest=True), *versions[1:]]
+        return [*(_version(id, line, None) for line in markers if line.is_latest), *versions]
+
+    def newest(self, id: str) -> Past:
+        """The newest version of a record that is no deletion, and what has come since."""
         doing, needs = f"looking for versions of record {id!r}", PERMISSIONS["ListObjectVersions"]
-        deletions: list[ListedVersion] = []
+        since: list[ListedVersion] = []
+        tombstones: list[ListedVersion] = []
         with translated(doing, self._control.place, needs=needs, id=id):
             for line in self._listed(id):
-                if not line.is_delete_marker:
-                    return line, deletions
-                deletions.append(line)
-        return None, deletions
+                if self._is_tombstone(line):
+                    tombstones.append(line)
+                elif not line.is_delete_marker:
+                    return Past(line, since, tombstones)
+                since.append(line)
+        return Past(None, since, tombstones)
+
+    def _is_tombstone(self, line: ListedVersion) -> bool:
+        if line.is_delete_marker or not self._control.packed.exists or not may_be_tombstone(line.size):
+            return False
+        head = self._head(line)
+        return head is not None and KILLS in head.metadata
 
     def _listed(self, id: str) -> Iterator[ListedVersion]:
         key = self._control.keys.record(check_id(id))
@@ -152,15 +206,16 @@ def _when(line: ListedVersion) -> tuple[bool, datetime]:
 
 
 def _version(id: str, line: ListedVersion, head: Head | None) -> Version:
+    document = head if head and KILLS not in head.metadata else None
     return Version(
         version_id=line.version_id,
         at=line.modified,
         is_latest=line.is_latest,
-        is_delete_marker=line.is_delete_marker,
-        revision=outline(id, head).revision if head else None,
-        author=author_of(head.metadata) if head else None,
+        is_delete_marker=document is None,
+        revision=outline(id, document).revision if document else None,
+        author=author_of(document.metadata) if document else None,
         owner=line.owner,
-        size_bytes=line.size,
+        size_bytes=line.size if document else 0,
         storage_class=line.storage_class,
         etag=line.etag,
     )
