@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
-from dataknobs_data.documents import Deletion, Document, Verb
+from dataknobs_data.documents import Document, Verb
 from dataknobs_data.engine import Bulk, ErrorSink
-from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.s3.cache import Recent
 from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Layout, Parts, Writers
+from dataknobs_data.s3.layout import ApplyMany, Layout, Parts, Writers
 from dataknobs_data.s3.objects import Found, Grave, Stored, outlined
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.steps import step
-from dataknobs_data.s3.store import Fault, Listed
+from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.tiered.bulks import TieredBulk
 from dataknobs_data.s3.tiered.changing import Changer
 from dataknobs_data.s3.tiered.journals import Journals
@@ -25,6 +24,7 @@ from dataknobs_data.s3.tiered.maintenance import Maintenance
 from dataknobs_data.s3.tiered.packed import TieredPacks
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places, alive, fresh
+from dataknobs_data.s3.tiered.removing import TieredRemover
 from dataknobs_data.s3.tiered.rewriting import emptied
 from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.s3.tiered.table import Table
@@ -39,7 +39,9 @@ class TieredWriters:
 
     def __init__(self, layout: TieredLayout, found: Capabilities, check_key: Callable[[str], None]) -> None:
         parts = layout.parts
-        changer = Changer(parts.caller, parts.runtime, layout.places, parts.putter(found))
+        putter = parts.putter(found)
+        changer = Changer(parts.caller, parts.runtime, layout.places, putter)
+        remover = TieredRemover(parts, layout.places, putter)
         self._parts = parts
         self._layout = layout
         self.tiers = Tiers(
@@ -52,22 +54,7 @@ class TieredWriters:
             found,
         )
         self.apply = changer.apply
-        self.delete = changer.delete
-
-    def delete_many(self, ids: Sequence[str], error_of: ErrorOf) -> list[bool | DataknobsDataError]:
-        """See layout.Writers."""
-
-        def delete(id: str) -> bool | DataknobsDataError:
-            try:
-                return self.delete(Deletion(id))
-            except Fault as fault:
-                return error_of(id, fault)
-            except DataknobsDataError as error:
-                return error
-            finally:
-                self._parts.clock.tick(self._parts.keys.record(id))
-
-        return list(self._parts.many.map(delete, ids))
+        self.delete, self.delete_many = remover.delete, remover.delete_many
 
     def clear(self) -> int:
         """See layout.Writers. The table is emptied by a commit, and its log stays: whoever knows it would miss it.
