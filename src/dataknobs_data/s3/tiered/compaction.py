@@ -15,7 +15,7 @@ It can end at any request: packs that no commit names are removed by vacuum, all
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 
@@ -35,7 +35,7 @@ from dataknobs_data.s3.table.upkeep import LOG_RETENTION, Upkeep
 from dataknobs_data.s3.tiered.adoption import Loads
 from dataknobs_data.s3.tiered.catalog import LOAD, Packed
 from dataknobs_data.s3.tiered.fences import ADDS_ONLY, COMPACTION, LISTED, Ages, store_time
-from dataknobs_data.s3.tiered.folding import Plan, Planner, Rows, seen
+from dataknobs_data.s3.tiered.folding import Plan, Planner, seen
 from dataknobs_data.s3.tiered.front import whole_front
 from dataknobs_data.s3.tiered.packing import Uploaded, adopted
 from dataknobs_data.s3.tiered.reports import CompactProgress, CompactReport
@@ -108,6 +108,7 @@ class _Run:
         self._parts = tiers.parts
         self._tell = tell
         self._full = full
+        self._dropped = 0
         self._look()
 
     # ------------------------------------------------------------------ looking
@@ -115,10 +116,11 @@ class _Run:
         parts, settings = self._parts, self._parts.settings
         self._view = self._tiers.table.look(None, "compact.start")
         self._listed_at = store_time(parts.caller, parts.keys)
+        self._ages = Ages(self._view.snapshot, self._listed_at, settings.grace, settings.deadline)
+        self._dropped += self._drop(self._tiers.folded.ripe(self._ages.is_past_grace))
         self._tell(CompactProgress("listing objects"))
         with step("compact.object"):
             self._front = whole_front(parts.lister, parts.objects, parts.many)
-        self._ages = Ages(self._view.snapshot, self._listed_at, settings.grace, settings.deadline)
         self._loads = Loads(self._tiers, self._view)
         self._loads.look()
         self._made: list[Uploaded] = []
@@ -135,30 +137,31 @@ class _Run:
             self._look()
         return adopted_loads
 
-    def _rows(self) -> Rows:
-        return self._view.rows(self._front.ids) if self._front else {}
-
     # ------------------------------------------------------------------ deciding
     def carry_out(self) -> CompactReport:
         """Commits and drops. Raises _Overtaken."""
-        rows = self._rows()
-        chosen = self._chosen(rows)
+        remembered = self._tiers.folded.waiting({**self._front.documents, **self._front.tombstones})
+        rows = self._view.rows(self._front.ids) if self._front else {}
+        planner = Planner(self._front, rows, self._ages, remembered)
+        planner.look(self._parts.objects, self._parts.many)
+        chosen = self._chosen(planner.dead())
         paths = frozenset(pack.path for pack in chosen)
-        plan = Planner(self._front, rows, self._ages, paths, self._is_void).plan(self._parts.objects, self._parts.many)
+        plan = planner.plan(paths, self._is_void)
         settled = [pack for pack in self._view.packs if pack.load in self._loads.finished and pack.path not in paths]
         version = None
-        if chosen or settled or plan.needs_fence:
+        if chosen or settled or plan.needs_commit:
             version = self._commit(plan, chosen, settled)
+            self._tiers.folded.add(version, {**plan.fold, **plan.bury, **plan.unfenced})
         self.pending = {**plan.waiting, **plan.fold, **plan.bury}
-        dropped = self._drop({**plan.drop, **self._voided(plan)})
+        self._dropped += self._drop([*plan.drop.values(), *self._voided(plan)])
         packs = len(self._snapshot.packs) if self._snapshot else 0
         return CompactReport(
             version=version,
             folded=len(plan.fold),
             buried=len(plan.bury),
-            dropped=dropped,
+            dropped=self._dropped,
             waiting=len(self.pending),
-            left=plan.left,
+            left=Counter(plan.left.values()),
             packs_before=len(self._view.packs),
             packs_after=packs,
             rewritten=len(chosen),
@@ -172,19 +175,14 @@ class _Run:
     def _snapshot(self) -> Snapshot | None:
         return self._tiers.table.log.known
 
-    def _chosen(self, rows: Rows) -> list[Packed]:
-        """The packs to make anew."""
-        hidden = [row for id, found in rows.items() for row in found if self._may_go(id, row)]
-        dead = Counter(row.pack.path for row in hidden)
+    def _chosen(self, dead: Mapping[str, int]) -> list[Packed]:
+        """The packs to make anew. `dead`: how many of their rows can go."""
         target = self._parts.settings.pack_target_bytes
         settled = [pack for pack in self._view.packs if self._loads.is_finished(pack)]
         running = [pack for pack in self._view.packs if not self._loads.is_finished(pack)]
         chosen = to_rewrite(settled, dead, target, full=self._full)
         self.goes_on = len(chosen) == OVERLAPPING_MAX
         return chosen + [pack for pack in running if dead.get(pack.path) and (self._full or _is_worth(pack, dead))]
-
-    def _may_go(self, id: str, row: Row) -> bool:
-        return id in self._front.documents or row.born in self._front.graves[id]
 
     def _is_void(self, line: Listed, foreign: Sequence[Row]) -> bool:
         """Whether an untouched document before rows of others is of a creator that died in the race."""
@@ -195,12 +193,12 @@ class _Run:
             return False
         return all(self._ages.is_over(load) for load in loads if load is not None) and self._ages.is_quiet()
 
-    def _voided(self, plan: Plan) -> dict[str, Listed]:
+    def _voided(self, plan: Plan) -> list[Listed]:
         """Of the void documents those of which a fresh look at the log says that they still are."""
         if not plan.void:
-            return {}
+            return []
         rows = self._tiers.table.look(None, "compact.void").rows(plan.void)
-        return {id: line for id, line in plan.void.items() if id in rows and self._is_void(line, rows[id])}
+        return [line for id, line in plan.void.items() if id in rows and self._is_void(line, rows[id])]
 
     # ------------------------------------------------------------------ committing
     def _commit(self, plan: Plan, chosen: Sequence[Packed], settled: Sequence[Packed]) -> int:
@@ -314,10 +312,10 @@ class _Run:
         upkeep.clean()
         return True
 
-    def _drop(self, lines: Mapping[str, Listed]) -> int:
+    def _drop(self, lines: Collection[Listed]) -> int:
         """Deletes objects, if they still are what they were. How many."""
         self._tell(CompactProgress("deleting what was folded", 0, len(lines)))
-        return sum(self._parts.many.map(self._drop_one, lines.values()))
+        return sum(self._parts.many.map(self._drop_one, lines))
 
     def _drop_one(self, line: Listed) -> bool:
         try:
@@ -339,7 +337,7 @@ class _Run:
             snapshot = self._tiers.table.look(None, "compact.start").snapshot
             now = store_time(self._parts.caller, self._parts.keys)
             if Ages(snapshot, now, settings.grace, settings.deadline).is_quiet():
-                return self._drop(self.pending)
+                return self._drop(self.pending.values())
             runtime.sleep(min(5.0, settings.grace / 4))
 
 

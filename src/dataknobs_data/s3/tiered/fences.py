@@ -67,6 +67,11 @@ class Ages:
                 return None
         return None
 
+    def is_past_grace(self, version: int) -> bool:
+        """Whether the commit of that version is older than the grace period."""
+        commit = next((one for one in self._commits if one.version == version), None)
+        return commit is not None and self._is_past(commit, self._grace)
+
     def is_quiet(self) -> bool:
         """Whether every commit that took rows away, or moved them, is older than the grace period."""
         others = [commit for commit in self._commits if _operation(commit) not in ADDS_ONLY]

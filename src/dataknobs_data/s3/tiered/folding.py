@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.fanout import FanOut
@@ -21,12 +23,12 @@ Rows = Mapping[str, Sequence[Row]]
 class Plan:
     """What to do with the objects, by id.
 
-    fold     documents that become rows; `dead` rows that go, by pack: id and birth
-    bury     tombstones whose rows go, or are gone
-    void     untouched documents of creators that died in a race with a finished load
-    drop     objects that were folded by an earlier compaction, long enough ago to be deleted
-    waiting  folded by an earlier one, but not long enough ago; `unfenced` are those of them that no commit has shut in yet
-    left     stay as they are
+    fold      documents that become rows; `dead` are rows that go, by pack: id and birth
+    bury      tombstones whose rows go
+    void      untouched documents of creators that died in a race with a finished load
+    drop      objects that were folded by an earlier compaction, long enough ago to be deleted
+    waiting   folded by an earlier one, but not long enough ago; `unfenced` are those of them that no commit has shut in yet
+    left      stay as they are
     """
 
     fold: dict[str, Listed] = field(default_factory=dict)
@@ -44,68 +46,113 @@ class Plan:
             self.dead.setdefault(row.pack.path, set()).add((row.id, row.born))
 
     @property
-    def needs_fence(self) -> bool:
+    def needs_commit(self) -> bool:
         """Whether a commit, even one that changes nothing, brings objects nearer to being deleted."""
         return bool(self.fold or self.bury or self.unfenced)
 
 
-class Planner:
-    """Decides. `rewritten`: paths of the packs that are going to be made anew."""
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What a document says that has rows behind it."""
 
-    def __init__(
-        self,
-        front: Front,
-        rows: Rows,
-        ages: Ages,
-        rewritten: frozenset[str],
-        is_void: Callable[[Listed, Sequence[Row]], bool],
-    ) -> None:
+    born: str
+    revision: str
+    replaces: frozenset[str]
+    untouched: bool
+
+
+class Planner:
+    """Decides what becomes of each object.
+
+    remembered  ids of objects that this process has folded itself, and that only wait
+    """
+
+    def __init__(self, front: Front, rows: Rows, ages: Ages, remembered: Container[str]) -> None:
         self._front = front
         self._rows = rows
         self._fence, self._newest = ages.fence(), ages.newest()
-        self._rewritten = rewritten
-        self._is_void = is_void
+        self._remembered = remembered
+        self._seen: dict[str, _Seen | str] = {}
 
-    def plan(self, objects: Objects, many: FanOut) -> Plan:
-        """Looks at the documents that have rows behind them; those without are folded as they are."""
+    def look(self, objects: Objects, many: FanOut) -> None:
+        """Looks at the documents that have rows behind them; those without are folded whatever they say."""
+        behind = [id for id in self._front.documents if id in self._rows and id not in self._remembered]
+
+        def look(id: str) -> _Seen | str:
+            found = seen(objects, id, self._front.documents[id])
+            if isinstance(found, str):
+                return found
+            document = found.document
+            return _Seen(document.born, document.revision, document.replaces, is_untouched(found))
+
+        self._seen = dict(zip(behind, many.map(look, behind), strict=True))
+
+    def dead(self) -> Counter[str]:
+        """How many rows of each pack, by path, could go."""
+        killed = (row for id in self._front.tombstones for row in self._killed(id))
+        folded = (row for id in self._seen for row in self._foldable(id))
+        return Counter(row.pack.path for row in chain(killed, folded))
+
+    def _killed(self, id: str) -> list[Row]:
+        return [row for row in self._rows.get(id, ()) if row.born in self._front.graves[id]]
+
+    def _foreign(self, id: str, document: _Seen) -> list[Row]:
+        dead = document.replaces | {document.born}
+        return [row for row in self._rows[id] if row.born not in dead]
+
+    def _foldable(self, id: str) -> Sequence[Row]:
+        document, rows = self._seen[id], self._rows[id]
+        if isinstance(document, str) or self._foreign(id, document) or _is_folded(document, rows):
+            return ()
+        return rows
+
+    def plan(self, rewritten: frozenset[str], is_void: Callable[[Listed, Sequence[Row]], bool]) -> Plan:
+        """What to do when the packs of these paths are made anew. `is_void`: whether an untouched document before rows of
+        others is that of a creator that died.
+        """
         plan = Plan()
         for id, line in self._front.tombstones.items():
-            self._tombstone(plan, id, line)
-        behind = [id for id in self._front.documents if id in self._rows]
-        plan.fold.update((id, line) for id, line in self._front.documents.items() if id not in self._rows)
-
-        def look(id: str) -> Stored | str:
-            return seen(objects, id, self._front.documents[id])
-
-        for id, found in zip(behind, many.map(look, behind), strict=True):
-            if isinstance(found, str):
-                plan.left[id] = found
+            self._tombstone(plan, id, line, rewritten)
+        for id, line in self._front.documents.items():
+            if id in self._remembered:
+                plan.waiting[id] = line
+            elif id not in self._rows:
+                plan.fold[id] = line
             else:
-                self._document(plan, id, found)
+                self._document(plan, id, line, rewritten, is_void)
         return plan
 
-    def _tombstone(self, plan: Plan, id: str, line: Listed) -> None:
-        killed = [row for row in self._rows.get(id, ()) if row.born in self._front.graves[id]]
-        if not killed:
+    def _tombstone(self, plan: Plan, id: str, line: Listed, rewritten: frozenset[str]) -> None:
+        killed = self._killed(id)
+        if id in self._remembered:
+            plan.waiting[id] = line
+        elif not killed:
             self._folded(plan, id, line)
-        elif self._go(killed):
+        elif _all_in(killed, rewritten):
             plan.bury[id] = line
             plan.kill(killed)
         else:
             plan.left[id] = UNWORTHY
 
-    def _document(self, plan: Plan, id: str, found: Stored) -> None:
-        rows, line, document = self._rows[id], self._front.documents[id], found.document
-        dead = document.replaces | {document.born}
-        foreign = [row for row in rows if row.born not in dead]
-        if foreign:
-            if is_untouched(found) and self._is_void(line, foreign):
+    def _document(
+        self,
+        plan: Plan,
+        id: str,
+        line: Listed,
+        rewritten: frozenset[str],
+        is_void: Callable[[Listed, Sequence[Row]], bool],
+    ) -> None:
+        document, rows = self._seen[id], self._rows[id]
+        if isinstance(document, str):
+            plan.left[id] = document
+        elif foreign := self._foreign(id, document):
+            if document.untouched and is_void(line, foreign):
                 plan.void[id] = line
             else:
                 plan.left[id] = "a row of another creation lies behind it"
-        elif [row.revision for row in rows] == [document.revision]:
+        elif _is_folded(document, rows):
             self._folded(plan, id, line)
-        elif self._go(rows):
+        elif _all_in(rows, rewritten):
             plan.fold[id] = line
             plan.kill(rows)
         else:
@@ -120,8 +167,13 @@ class Planner:
         if self._newest is None or line.modified >= self._newest:
             plan.unfenced[id] = line
 
-    def _go(self, rows: Sequence[Row]) -> bool:
-        return all(row.pack.path in self._rewritten for row in rows)
+
+def _is_folded(document: _Seen, rows: Sequence[Row]) -> bool:
+    return [row.revision for row in rows] == [document.revision]
+
+
+def _all_in(rows: Sequence[Row], rewritten: frozenset[str]) -> bool:
+    return all(row.pack.path in rewritten for row in rows)
 
 
 UNWORTHY = "the packs behind it have too few dead rows to be made anew; compact(full=True) does"

@@ -24,6 +24,7 @@ from dataknobs_data.s3.tiered.maintenance import Maintenance
 from dataknobs_data.s3.tiered.packed import TieredPacks
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places, alive, fresh
+from dataknobs_data.s3.tiered.remembering import Folded
 from dataknobs_data.s3.tiered.removing import TieredRemover
 from dataknobs_data.s3.tiered.rewriting import emptied
 from dataknobs_data.s3.tiered.scanning import Scanner
@@ -52,6 +53,7 @@ class TieredWriters:
             PackStore(parts, found),
             check_key,
             found,
+            Folded(),
         )
         self.apply = changer.apply
         self.delete, self.delete_many = remover.delete, remover.delete_many

@@ -28,7 +28,7 @@ class CompactReport:
     folded         documents that became rows; `buried`: tombstones whose rows are gone
     dropped        objects deleted, because they were folded long enough ago
     waiting        objects folded, to be deleted by a later compaction
-    left           objects that stay, by id: why
+    left           how many objects stay, by reason
     packs_before, packs_after   in the table
     rewritten      packs made anew; `written_bytes` of all new packs
     adopted        loads that had died after their commit, and are finished now
@@ -41,7 +41,7 @@ class CompactReport:
     buried: int
     dropped: int
     waiting: int
-    left: Mapping[str, str]
+    left: Mapping[str, int]
     packs_before: int
     packs_after: int
     rewritten: int

@@ -10,6 +10,7 @@ from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.tiered.journals import Journals
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places
+from dataknobs_data.s3.tiered.remembering import Folded
 from dataknobs_data.s3.tiered.table import Table
 
 
@@ -27,6 +28,7 @@ class Tiers:
     packs: PackStore
     check_key: Callable[[str], None]
     can: Capabilities
+    folded: Folded
 
     def milliseconds(self) -> int:
         """Now, by this machine's clock, as the log has times that nobody relies on."""
