@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from dataknobs_data.documents import Change, Verb
 from dataknobs_data.engine import Bulk, EachWindow, Outcome, Settled
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.tiered.loading import Load
+from dataknobs_data.s3.tiered.bulk_loading import Load
+from dataknobs_data.s3.tiered.bulk_updating import BulkUpdate
 from dataknobs_data.s3.tiered.tiers import Tiers
 
 ApplyMany = Callable[[Sequence[Change]], Sequence[Outcome]]
@@ -38,8 +39,9 @@ class TieredBulk(Bulk):
             yield from self._public(self._run.add(held))
 
     def _begin(self) -> Bulk:
-        each = EachWindow(self._apply)
-        return Load(self._tiers(), each) if self._verb is Verb.CREATE else each
+        if self._verb is Verb.CREATE:
+            return Load(self._tiers(), self._apply)
+        return BulkUpdate(self._tiers(), self._verb, self._apply)
 
     def finish(self) -> Iterator[Settled]:
         """See Bulk."""
@@ -54,6 +56,10 @@ class TieredBulk(Bulk):
             self._run.abandon()
 
     def _public(self, settled: Iterable[Settled]) -> Iterator[Settled]:
-        place = nullcontext() if isinstance(self._run, EachWindow) else translated("loading", self._tiers().parts.place)
+        place = (
+            nullcontext()
+            if isinstance(self._run, EachWindow)
+            else translated(f"a bulk {self._verb}", self._tiers().parts.place)
+        )
         with place:
             yield from settled

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,6 +40,25 @@ def source_of(view: View, pack: Packed, dead: Iterable[tuple[str, str]] = ()) ->
     )
 
 
+def leaving_out(ids: pa.Array) -> Callable[[pa.Table], pa.Table]:
+    """A `Source.keep` that leaves out all rows of these ids, which are in order."""
+
+    def keep(table: pa.Table) -> pa.Table:
+        found = pc.min_max(table[ID])
+        if not len(ids) or not found["min"].is_valid:
+            return table
+        low = bisect_left(ids, found["min"].as_py(), key=as_text)
+        high = bisect_right(ids, found["max"].as_py(), key=as_text)
+        if low == high:
+            return table
+        return table.filter(pc.invert(pc.is_in(table[ID].cast(pa.string()), value_set=ids[low:high])))
+
+    def as_text(id: pa.Scalar) -> str:
+        return str(id.as_py())
+
+    return keep
+
+
 def lying(tiers: Tiers, packs: Sequence[Uploaded]) -> View:
     """Packs that are no part of the table, to be read as if they were one."""
     return tiers.table.view_of([Packed(pack.add, pack.shape) for pack in packs])
@@ -51,11 +71,7 @@ def documents_in(tiers: Tiers, packs: Sequence[Uploaded], ids: Iterable[str]) ->
 
 def without_ids(tiers: Tiers, packs: Sequence[Uploaded], ids: Collection[str], load: str | None) -> list[Uploaded]:
     """Uploaded packs without the rows of these ids."""
-    gone = pa.array(sorted(ids), pa.string())
-
-    def keep(table: pa.Table) -> pa.Table:
-        return table.filter(pc.invert(pc.is_in(table[ID], value_set=gone)))
-
+    keep = leaving_out(pa.array(sorted(ids), pa.string()))
     kept: list[Uploaded] = []
     for pack in packs:
         view = lying(tiers, [pack])

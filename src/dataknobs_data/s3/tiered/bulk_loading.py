@@ -1,0 +1,154 @@
+"""A load: records of any number that become visible with one commit (the model's `load`).
+
+    packs                           uploaded as they fill, under names that nobody else has
+    log, objects                    which of the users' own ids are taken; generated ones nobody else can have
+    commit                          all packs at once, on the version that was looked at
+    objects again, finish           a rival who created one of the ids meanwhile keeps it: that row is taken back. Then the
+                                    load's mark says that its rows are settled
+
+Ids that stand behind tombstones, and those that come twice, are created one by one after the commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from itertools import count
+
+from dataknobs_data.documents import Change, Verb, duplicate
+from dataknobs_data.engine import Bulk, Settled
+from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.s3.calls import Deadline
+from dataknobs_data.s3.layout import ApplyMany
+from dataknobs_data.s3.objects import Stored
+from dataknobs_data.s3.steps import step
+from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.tiered.loading import OPERATION, Fronts, Newcomers, objects_of
+from dataknobs_data.s3.tiered.one_by_one import Numbered, one_by_one
+from dataknobs_data.s3.tiered.sending import LongJob
+from dataknobs_data.s3.tiered.table import View
+from dataknobs_data.s3.tiered.tiers import Tiers
+
+
+class Load(Bulk):
+    """One load. Raises Fault where the store fails; then nothing of it is visible, unless the error says otherwise."""
+
+    def __init__(self, tiers: Tiers, apply: ApplyMany) -> None:
+        """`apply`: carries out creations one by one."""
+        self._tiers = tiers
+        self._apply = apply
+        self._job = LongJob(tiers, OPERATION)
+        self._records = Newcomers.of(tiers, self._job)
+        self._fronts = Fronts(tiers.parts, "load.object")
+        self._view: View | None = None
+        self._later: list[Numbered] = []
+        self._index = 0
+
+    # ------------------------------------------------------------------ taking records
+    def add(self, changes: Sequence[Change]) -> Iterator[Settled]:
+        """See Bulk."""
+        self._job.beat()
+        numbered = list(enumerate(changes, self._index))
+        self._index += len(changes)
+        if not all(change.generated for change in changes):
+            numbered = yield from self._free(numbered)
+        yield from self._records.add(numbered)
+
+    def _free(self, numbered: list[Numbered]) -> Generator[Settled, None, list[Numbered]]:
+        """Those whose ids nobody has, as far as is known by now; tells of those that cannot be created."""
+        own: list[Numbered] = []
+        for index, change in numbered:
+            if change.generated:
+                continue
+            try:
+                self._tiers.check_key(change.id)
+                own.append((index, change))
+            except DataknobsDataError as error:
+                yield Settled(index, error, change.record, change.id)
+        own = self._first(own)
+        taken, unclear = self._taken([change.id for _, change in own])
+        free: set[int] = set()
+        for index, change in own:
+            if change.id in taken:
+                yield Settled(index, duplicate(change.id), change.record, change.id)
+            elif change.id in unclear:
+                self._later.append((index, change))
+            else:
+                free.add(index)
+        return [item for item in numbered if item[1].generated or item[0] in free]
+
+    def _first(self, own: list[Numbered]) -> list[Numbered]:
+        """Without those whose ids came before."""
+        repeats = self._records.own.repeats([change.id for _, change in own])
+        self._later += [item for place, item in enumerate(own) if place in repeats]
+        return [item for place, item in enumerate(own) if place not in repeats]
+
+    def _taken(self, ids: list[str]) -> tuple[set[str], set[str]]:
+        """Which ids are taken, and which have to be created one by one: the log first, then the objects."""
+        if self._view is None:
+            self._view = self._tiers.table.look(None, "load.start")
+        return self._judged(ids, self._fronts.lines(ids), self._view)
+
+    def _judged(self, ids: Sequence[str], lines: dict[str, Listed], view: View) -> tuple[set[str], set[str]]:
+        parts = self._tiers.parts
+        with step("load.fetch"):
+            found = parts.many.map(lambda id: parts.objects.look_listed(id, lines[id]), lines)
+            fronts = dict(zip(lines, found, strict=True))
+        taken = {id for id, one in fronts.items() if isinstance(one, Stored)}
+        unclear = fronts.keys() - taken
+        packed = view.rows(id for id in ids if id not in fronts)
+        if packed:
+            still = self._tiers.table.look(None, "load.confirm").rows(packed)
+            taken |= still.keys()
+            unclear |= packed.keys() - still.keys()
+        return taken, unclear
+
+    # ------------------------------------------------------------------ publishing
+    def finish(self) -> Iterator[Settled]:
+        """See Bulk."""
+        self._records.sender.finish()
+        self._job.beat()
+        if self._records.sender.packs:
+            yield from self._publish()
+        yield from one_by_one(self._apply, sorted(self._later, key=lambda item: item[0]), last=True)
+        self._job.close()
+
+    def _publish(self) -> Iterator[Settled]:
+        parts, records = self._tiers.parts, self._records
+        view = self._view or self._tiers.table.view(self._tiers.table.log.known)
+        try:
+            for attempt in count():
+                records.fit(view.shape)
+                deadline = parts.caller.deadline()
+                if self._commit(view, deadline):
+                    break
+                parts.caller.pause(attempt)
+                view = self._tiers.table.look(None, "load.start")
+                if records.own:
+                    yield from self._look_again(view)
+                    if not records.sender.packs:
+                        return
+            for one in records.check(deadline):
+                yield Settled(one.index, duplicate(one.id), one.record, one.id)
+        finally:
+            parts.clock.tick()
+
+    def _commit(self, view: View, deadline: Deadline) -> bool:
+        sender = self._records.sender
+        told = {"records": str(sender.records)}
+        return self._job.commit(view, sender.packs, (), told, deadline, "load.commit")
+
+    def _look_again(self, view: View) -> Iterator[Settled]:
+        """After a conflict: ids that somebody else has got meanwhile are taken out of the packs."""
+        own = self._records.own
+        with step("load.object"):
+            lines = objects_of(self._tiers.parts, [own], None)
+        taken, unclear = self._judged(own.every(), lines, view)
+        for one in self._records.withdraw(taken | unclear):
+            if one.id in taken:
+                yield Settled(one.index, duplicate(one.id), one.record, one.id)
+            else:
+                self._later.append((one.index, Change(Verb.CREATE, one.id, one.record)))
+
+    def abandon(self) -> None:
+        """See Bulk."""
+        self._job.abandon(self._records.sender.abandon())

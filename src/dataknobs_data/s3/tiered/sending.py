@@ -1,0 +1,220 @@
+"""Documents on their way into the table: packs of one long job, uploaded as they fill, made visible by one commit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pyarrow as pa
+
+from dataknobs_data.codec import to_tree
+from dataknobs_data.documents import Document, to_record
+from dataknobs_data.engine import Settled
+from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError
+from dataknobs_data.s3.calls import Deadline
+from dataknobs_data.s3.steps import step
+from dataknobs_data.s3.table.actions import Remove
+from dataknobs_data.s3.table.log import Committed, Job
+from dataknobs_data.s3.table.packs import Pack
+from dataknobs_data.s3.table.shape import Shape, grow
+from dataknobs_data.s3.table.writing import PackWriter
+from dataknobs_data.s3.tiered.journals import HEARTBEAT_MAX
+from dataknobs_data.s3.tiered.packing import Uploaded, adopted, united
+from dataknobs_data.s3.tiered.table import View
+from dataknobs_data.s3.tiered.tiers import Tiers
+
+logger = logging.getLogger("dataknobs_data.s3")
+
+HEARTBEAT = timedelta(hours=1)
+
+
+class LongJob:
+    """A load or a bulk update: what its packs have in common.
+
+    id     of its commit, and the birth or revision of its rows
+    shape  columns of the packs to come: those of the table, and what its own records have besides
+    now    the time that its records bear
+    """
+
+    def __init__(self, tiers: Tiers, operation: str) -> None:
+        runtime = tiers.parts.runtime
+        self.id = runtime.new_id()
+        self.operation = operation
+        self.now = runtime.timestamp()
+        known = tiers.table.log.known
+        self.shape = Shape.from_schema_string(known.schema) if known else Shape()
+        self._tiers = tiers
+        self._paths: list[str] = []
+        self._clock = runtime.monotonic
+        self._began = self._heartbeat = runtime.monotonic()
+        self._may_be_visible = False
+
+    def new_path(self) -> str:
+        """The path of a pack that is about to be written."""
+        path = self._tiers.packs.new_path()
+        self._paths.append(path)
+        self.beat()
+        return path
+
+    def beat(self) -> None:
+        """A job that takes hours says that it lives, so that vacuum spares its packs (see journals.py)."""
+        silent = self._clock() - self._heartbeat
+        if not self._paths or silent < HEARTBEAT.total_seconds():
+            return
+        if silent > HEARTBEAT_MAX.total_seconds():
+            raise DatabaseOperationError(
+                f"the {self.operation.lower()} {self.id} was silent for more than {HEARTBEAT_MAX}: vacuum may have taken its "
+                "packs for left behind; nothing of it is visible, do it again"
+            )
+        self._tiers.journals.open(self.id, self._paths, job=self.operation)
+        self._heartbeat = self._clock()
+
+    def commit(
+        self,
+        view: View,
+        packs: Sequence[Uploaded],
+        removed: Sequence[Remove],
+        told: Mapping[str, str],
+        deadline: Deadline,
+        name: str,
+    ) -> bool:
+        """One attempt to make packs part of the table, and others no part of it any more; `name`: the step of the protocol.
+
+        False: somebody else has committed meanwhile.
+        """
+        log, job = self._tiers.table.log, Job(self.id, self.operation, told)
+        self._may_be_visible = True
+        with step(name):
+            if view.snapshot is None:
+                shape = united(Shape(), [pack.shape for pack in packs])
+                outcome = log.begin(shape.schema_string(), [pack.add for pack in packs], job, deadline)
+            else:
+                outcome = log.commit(view.snapshot, [*removed, *adopted(view.snapshot, packs)], job, deadline)
+        self._may_be_visible = isinstance(outcome, Committed)
+        return self._may_be_visible
+
+    def abandon(self, packs: Iterable[Uploaded]) -> None:
+        """Deletes packs, unless a commit names them, or may. Raises nothing."""
+        if self._may_be_visible:
+            return
+        try:
+            self._tiers.packs.discard(packs)
+            self.close()
+        except Exception as error:  # noqa: BLE001  vacuum removes what is left
+            logger.debug("packs of the %s %s are left behind: %s", self.operation.lower(), self.id, error)
+
+    def close(self) -> None:
+        """It is over."""
+        if self._heartbeat != self._began:
+            self._tiers.journals.close([self.id])
+            self._heartbeat = self._began
+
+
+class PackSender:
+    """One stream of documents into packs of a job. `load`: the birth that its packs are marked with (see catalog.LOAD)."""
+
+    def __init__(self, tiers: Tiers, job: LongJob) -> None:
+        self.packs: list[Uploaded] = []
+        self.load: str | None = None
+        self.records = 0
+        self._tiers = tiers
+        self._job = job
+        target = tiers.parts.settings.pack_target_bytes
+        self._writer = PackWriter(job.shape, target, companion=tiers.packs.companion)
+        self._uploads = ThreadPoolExecutor(1, "dataknobs-packs")
+        self._uploading: Future[Uploaded] | None = None
+        self._shared: dict[str, Any] | None = None
+        self._indexes: list[pa.Array] = []
+        self._gone: set[int] = set()
+
+    def add(self, documents: Sequence[tuple[int, Document]]) -> list[Settled]:
+        """Takes documents, with their places in the input. Those that have no stored form fail alone."""
+        bad: list[Settled] = []
+        while documents:
+            size = self._writer.window
+            bad += self._write(documents[:size])
+            documents = documents[size:]
+        return bad
+
+    def _write(self, documents: Sequence[tuple[int, Document]]) -> list[Settled]:
+        chosen = [document for _, document in documents]
+        try:
+            shape = grow(self._job.shape, chosen)
+            self._writer.shape = shape
+            full = self._writer.add(chosen)
+        except DataknobsDataError:
+            errors = {index: error for index, document in documents if (error := _unstorable(document))}
+            if not errors:
+                raise
+            good = [item for item in documents if item[0] not in errors]
+            bad = [
+                Settled(index, errors[index], to_record(document), document.id)
+                for index, document in documents
+                if index in errors
+            ]
+            return [*bad, *(self._write(good) if good else ())]
+        self._job.shape = shape
+        self.records += len(chosen)
+        self._indexes.append(pa.array([index for index, _ in documents], pa.int64()))
+        for document in chosen:
+            self._share(document)
+        if full:
+            self._send(full)
+        return []
+
+    def _share(self, document: Document) -> None:
+        """Keeps what metadata all records have so far."""
+        shared, metadata = self._shared, document.metadata
+        if shared is None:
+            self._shared = dict(metadata)
+        elif shared and shared != metadata:
+            self._shared = {name: value for name, value in shared.items() if metadata.get(name, shared) == value}
+
+    def _send(self, pack: Pack) -> None:
+        """Uploads a pack beside the making of the next one."""
+        self._arrived()
+        path, shared = self._job.new_path(), self._shared
+        self._shared = None
+        upload = self._tiers.packs.upload
+        self._uploading = self._uploads.submit(upload, pack, path=path, load=self.load, shared=shared)
+
+    def _arrived(self) -> None:
+        if self._uploading:
+            self.packs.append(self._uploading.result())
+            self._uploading = None
+
+    def finish(self) -> None:
+        """All that was added lies in `packs` now."""
+        if pack := self._writer.finish():
+            self._send(pack)
+        self._arrived()
+        self._uploads.shutdown()
+
+    def abandon(self) -> list[Uploaded]:
+        """Ends; the packs that were uploaded. Raises nothing."""
+        self._uploads.shutdown(wait=True)
+        try:
+            self._arrived()
+        except Exception as error:  # noqa: BLE001  it failed, which was said or does not matter any more
+            logger.debug("a pack was not uploaded: %s", error)
+        return self.packs
+
+    def withdraw(self, indexes: Iterable[int]) -> None:
+        """These are no longer among `indexes`."""
+        self._gone.update(indexes)
+
+    def indexes(self) -> Iterator[int]:
+        """Places in the input of all documents that were taken."""
+        for chunk in self._indexes:
+            yield from (index for index in chunk.to_pylist() if index not in self._gone)
+
+
+def _unstorable(document: Document) -> DataknobsDataError | None:
+    try:
+        to_tree(document)
+    except DataknobsDataError as error:
+        return error
+    return None
