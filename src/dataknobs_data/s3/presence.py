@@ -39,8 +39,9 @@ class Presence:
 
     def listed_in_few(self, ids: Sequence[str]) -> dict[str, Listed] | None:
         """As `of`, if one page of a listing for each FEW ids is enough; None where it is not, or was not."""
-        pages = len(ids) // FEW if self.known_size is None else -(-self.known_size // PAGE_KEYS)
-        return self._pages(ids, len(ids) // FEW, None) if 0 < pages <= len(ids) // FEW else None
+        least = 1 if self.known_size is None else max(1, -(-self.known_size // PAGE_KEYS))
+        most = len(ids) // FEW
+        return self._pages(ids, most, None) if least <= most else None
 
     def _heads(self, ids: Sequence[str], deadline: Deadline | None) -> dict[str, Listed]:
         heads = self._many.map(lambda id: self._objects.peek(id, deadline), ids)

@@ -117,7 +117,7 @@ class TieredLayout(Layout):
     def exists(self, id: str) -> bool:
         deadline = self.parts.caller.deadline()
         with step("read.start"):
-            head = self.parts.objects.head(id, deadline)
+            head = self.parts.objects.peek(id, deadline)  # whether there is a bucket, the log's listing says
         if head and head.metadata.get(KILLS) == TOO_MANY:
             found = self.places.front(id, deadline, "read.start")
         else:
