@@ -13,7 +13,7 @@ from botocore.model import ServiceModel
 from botocore.parsers import ResponseParserError
 
 from dataknobs_data.s3.admin.control import Control
-from dataknobs_data.s3.admin.versions import History
+from dataknobs_data.s3.admin.versions import History, Past
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.place import Place
@@ -154,19 +154,19 @@ def test_the_null_version_that_changed_since_it_was_listed_is_left_out() -> None
 def test_newest_stops_where_it_knows() -> None:
     marker = replace(LINE, version_id="3", is_delete_marker=True, is_latest=True)
     store = VersionStore(VersionPage([marker, replace(LINE, version_id="2")], ("p/x.json", "2")))
-    newest, deletions = history_in(store).newest("x")
-    assert newest is not None
-    assert (newest.version_id, newest.is_latest) == ("2", False)
-    assert deletions == [marker]
+    past = history_in(store).newest("x")
+    assert past.document is not None
+    assert (past.document.version_id, past.document.is_latest) == ("2", False)
+    assert past.since == [marker]
     assert len(store.asked) == 1
-    assert history_in(VersionStore(VersionPage([marker], None))).newest("x") == (None, [marker])
+    assert history_in(VersionStore(VersionPage([marker], None))).newest("x") == Past(None, [marker], [])
 
 
 def test_the_latest_is_the_newest_wherever_it_is_listed() -> None:
     """SeaweedFS 4.48 lists the version "null" last."""
     marker = replace(LINE, version_id="null", is_delete_marker=True, is_latest=True)
-    newest, deletions = history_in(VersionStore(VersionPage([LINE, marker], None))).newest("x")
-    assert (newest, deletions) == (LINE, [marker])
+    past = history_in(VersionStore(VersionPage([LINE, marker], None))).newest("x")
+    assert past == Past(LINE, [marker], [])
 
 
 def test_a_listing_that_fails_is_no_empty_history() -> None:

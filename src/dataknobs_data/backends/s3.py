@@ -111,7 +111,8 @@ class S3Database(SyncDatabase):
     def tags(self, id: str) -> TagReport | None:
         """The object tags of a record, as the store has them; None where there is no record.
 
-        `.skipped` of the answer names the metadata that is not among them, and why.
+        `.skipped` of the answer names the metadata that is not among them, and why. Of a record that lies in a pack they are the
+        pack's (`.pack` is its key).
         """
         return self._s3().tags(check_id(id))
 
@@ -177,7 +178,8 @@ class S3Database(SyncDatabase):
     def history(self, id: str, *, limit: int | None = None) -> list[Version]:
         """The versions of a record, newest first, its deletions among them; [] where there never was one.
 
-        `limit`: only so many of the newest. One listing and one HEAD for each version.
+        `limit`: only so many of the newest. One listing and one HEAD for each version. What was only ever in packs has no
+        versions.
         """
         versions = History(self._s3().control).of(id, limit)
         self._s3().version_known(id)
@@ -194,8 +196,8 @@ class S3Database(SyncDatabase):
     def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """Brings a deleted record back as it was; False where it is not deleted. `dry_run` only tells which of the two.
 
-        Raises RecordNotFoundError where there is no version of it to bring back, or where it was deleted while versioning was
-        suspended: what is left of it may be older than what was deleted.
+        Raises RecordNotFoundError where there is no version of it to bring back, or where what is left of it may be older than
+        what was deleted: because versioning was suspended then, or because it lay in a pack.
         """
         return Recovery(self._s3()).undelete(check_id(id), dry_run=dry_run)
 
@@ -234,14 +236,17 @@ class S3Database(SyncDatabase):
     def restore_status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
         """Of each of these records whether it can be read now, and until when; one HEAD each.
 
-        Of a query: of the records in archives that it finds.
+        Of a query: of the records in archives that it finds. A record in a pack stands as its pack does.
         """
         return Archive(self._s3()).status(which)
 
     def presign(self, id: str, seconds: int = 3600, *, version_id: str | None = None) -> str:
-        """An address at which anybody may read the record's document for so many seconds. Sends nothing itself.
+        """An address at which anybody may read the record's document for so many seconds. In the objects layout it sends
+        nothing itself.
 
-        It works no longer than the credentials that signed it; at most 7 days. Whoever has it can read the record.
+        It works no longer than the credentials that signed it; at most 7 days. Whoever has it can read the record. In the
+        tiered layout it is looked whether the record has an object of its own (one HEAD): DatabaseOperationError where it lies
+        in a pack. An address of an object ends when compaction packs that; one with `version_id` does not.
         """
         return presigned(self._s3().control, check_id(id), seconds, version_id)
 

@@ -57,3 +57,15 @@ class PackedRecords:
 
 
 NO_PACKS = PackedRecords()
+
+
+def without_ids_note(packs: Sequence[PackFile]) -> str | None:
+    """What comes of moving packs without companions to an archive class; None where all have one."""
+    number = sum(not file.has_ids for file in packs)
+    if not number:
+        return None
+    return (
+        f"{number:,} of {len(packs):,} packs have no companion with their ids: once such a pack is archived, its records cannot "
+        "even be counted, listed, created anew, updated or deleted until it is restored. Packs are written with companions "
+        "where storage_class is an archive class; to give them to packs that there are is not supported yet"
+    )

@@ -6,8 +6,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/CostAllocTagging.html. Wha
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import partial
@@ -57,7 +57,7 @@ class CostShare:
 
     value              the value as text; None: records without one, or with one that is no single value
     records            how many
-    bytes              of their documents
+    bytes              of their documents, and their part of the packs
     dollars_per_month  for keeping them, in their storage classes
     known              False: the store shows neither content nor tags of these records (and `value` is None)
     """
@@ -122,15 +122,24 @@ class CostTags(Configuration):
         """What keeping the records costs, for each value of their metadata `by`; the dearest first.
 
         It looks at every record: one listing more than a search of all, and the tags of those whose content lies in an
-        archive or is damaged. Older versions and requests are not in it.
+        archive or is damaged. Older versions and requests are not in it. Records in packs pay for equal parts of all packs.
         """
         table = prices or default_prices()
         with translated("listing the records", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
-            listed = self._control.lister.records()
+            listed = self._control.packed.documents(self._control.lister.records())
+            files = self._control.packed.files()
         groups: defaultdict[_Value, list[Listed]] = defaultdict(list)
+        packed: Counter[_Value] = Counter()
         for id, value in self._values(by, listed).items():
-            groups[value].append(listed[id])
-        shares = [share_of(value, lines, table) for value, lines in groups.items()]
+            if id in listed:
+                groups[value].append(listed[id])
+            else:
+                packed[value] += 1
+        lines = [file.line for file in files]
+        shares = [
+            share_of(value, groups[value], table, lines, packed[value], packed.total())
+            for value in dict.fromkeys([*groups, *packed])
+        ]
         return sorted(shares, key=lambda share: (-share.dollars_per_month, share.value or ""))
 
     def _values(self, by: str, listed: Mapping[str, Listed]) -> dict[str, _Value]:
@@ -141,7 +150,9 @@ class CostTags(Configuration):
 
         documents = self._engine.scan(Query(), note)
         values: dict[str, _Value] = {
-            found.id: tag_text(found.metadata.get(by)) for found in documents if found.id in listed
+            found.id: tag_text(found.metadata.get(by))
+            for found in documents
+            if found.id in listed or self._control.packed.exists
         }
         known = [id for id in unread if id in listed]
         return {**values, **dict(zip(known, self._control.many.map(partial(self._tagged, by), known), strict=True))}
@@ -187,9 +198,23 @@ def decided(tags: Tags, unset: tuple[str, ...], before: Tags | None) -> tuple[Ta
     return after or None, [*absent, *([ACTIVATE_NOTE, WHOLE_BUCKET_NOTE] if tags else [])]
 
 
-def share_of(value: _Value, lines: list[Listed], prices: Prices) -> CostShare:
-    """The share of these objects."""
+def share_of(
+    value: _Value,
+    lines: Sequence[Listed],
+    prices: Prices,
+    packs: Sequence[Listed] = (),
+    packed: int = 0,
+    packed_of_all: int = 0,
+) -> CostShare:
+    """The share of these objects, and of `packed` among all records that lie in packs."""
     known = value is not _UNKNOWN
-    dollars = sum(prices.month(line.storage_class, line.size) for line in lines)
+    part = packed / packed_of_all if packed else 0.0
+    size, dollars = _kept(lines, prices)
+    packs_size, packs_dollars = _kept(packs, prices)
     text = value if isinstance(value, str) else None
-    return CostShare(text, len(lines), sum(line.size for line in lines), dollars, known)
+    return CostShare(text, len(lines) + packed, size + round(part * packs_size), dollars + part * packs_dollars, known)
+
+
+def _kept(lines: Sequence[Listed], prices: Prices) -> tuple[int, float]:
+    """Their bytes, and dollars a month."""
+    return sum(line.size for line in lines), sum(prices.month(line.storage_class, line.size) for line in lines)

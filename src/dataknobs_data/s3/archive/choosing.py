@@ -11,10 +11,14 @@ from dataknobs_data.expressions import Expression, Filter, LogicOperator, fold
 from dataknobs_data.matching import StoredRow, compile_expression, id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
+from dataknobs_data.s3.archive.states import status_of
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.listing import PAGE_KEYS
 from dataknobs_data.s3.objects import Objects
+from dataknobs_data.s3.packed import PackFile
 from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.tombstones import KILLS
 
 Decision = Callable[[str, Document | None], bool | None]
 """Whether a record (its id, its content where that is known) satisfies a query; None: only its content tells."""
@@ -46,6 +50,7 @@ class Chooser:
         """
         if isinstance(which, Query):
             found = sorted(id for id, _ in self.lines(which, wanted))
+            self._check_packs(which, wanted)
             return Chosen(found, True, self.listed, self.looked)
         return Chosen(self._named(which))
 
@@ -56,6 +61,32 @@ class Chooser:
         for id in ids:
             self._control.keys.record(id)  # refuses what is too long
         return list(dict.fromkeys(ids))
+
+    def packs(self, query: Query | None) -> list[PackFile]:
+        """The packs that may hold records which a query finds (None: all)."""
+        with translated("listing packs", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
+            found = self._control.packed.files(query.expression if query else None)
+        if self._control.packed.exists:  # the log is listed, too
+            self.listed += 1 + -(-len(found) // PAGE_KEYS)
+        return found
+
+    def _check_packs(self, query: Query, wanted: Callable[[Listed], bool]) -> None:
+        """Raises QueryError where the query may find records in archived packs: which, nothing but their content tells."""
+        for file in self.packs(query):
+            if not wanted(file.line):
+                continue
+            self.looked += 1
+            if archive := self._archive_of(file.line.key):
+                raise QueryError(
+                    f"which records: the query may find some in {file.line.key}, a pack of many that lies in {archive}: to choose "
+                    "records in archived packs by a query is not supported yet; name their ids",
+                    pack=file.line.key,
+                )
+
+    def _archive_of(self, key: str) -> str | None:
+        with translated(f"looking at pack {key}", self._control.place, needs=PERMISSIONS["HeadObject"]):
+            head = self._control.caller.send("HeadObject", lambda store: store.head(key))
+            return status_of(key, head).archive
 
     def lines(self, query: Query | None, wanted: Callable[[Listed], bool]) -> Iterator[tuple[str, Listed]]:
         """The records that a query finds (None: all) and whose objects are `wanted`, as the listing has them.
@@ -98,15 +129,15 @@ class Chooser:
         with translated(f"listing records {bounds.prefix!r}…", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
             for page in self._control.lister.pages(keys.listing_prefix(bounds.prefix)):
                 self.listed += 1
-                for line in page.items:
-                    id = keys.id(line.key)
-                    if id is not None:
-                        yield id, line
+                lines = {id: line for line in page.items if (id := keys.id(line.key)) is not None}
+                yield from self._control.packed.documents(lines).items()
 
     def _named_line(self, id: str) -> tuple[str, Listed] | None:
         with translated(f"looking for record {id!r}", self._control.place, needs=PERMISSIONS["HeadObject"], id=id):
             head = self._objects.head(id)
-        return (id, Listed(self._control.keys.record(id), head.etag, head.size, head.storage_class)) if head else None
+        if head is None or KILLS in head.metadata:
+            return None
+        return id, Listed(self._control.keys.record(id), head.etag, head.size, head.storage_class)
 
     def _held(self, id: str, line: Listed) -> Document | None:
         """The document, if it is in memory as the listing has it."""

@@ -26,7 +26,7 @@ from dataknobs_data.s3.archive.states import ARCHIVES, TIERED, Restoration, Rest
 from dataknobs_data.s3.costs.prices import Prices, default_prices
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.store import Fault, Kind, Listed
+from dataknobs_data.s3.store import Fault, Head, Kind, Listed
 
 PAUSE_SECONDS_FIRST, PAUSE_GROWTH = 1.0, 2.0
 PAUSE_SECONDS_MAX = {"Expedited": 30.0, "Standard": 300.0, "Bulk": 300.0}
@@ -94,10 +94,22 @@ class Archive:
                 found[id] = outcome
             else:
                 errors[id] = outcome
-        if any(status.state is RestoreState.MISSING for status in found.values()):
+        missing = [status.id for status in found.values() if status.state is RestoreState.MISSING]
+        if missing:
             with translated("looking for records", self._control.place):
                 self._objects.check_bucket()  # an answer to HEAD does not tell a missing record from a missing bucket
+                found.update(self._look_at_packs(missing))
         return found, errors
+
+    def _look_at_packs(self, ids: list[str]) -> dict[str, RestoreStatus]:
+        """Of those ids that have no object: how the packs stand in which they lie. One HEAD for each pack."""
+        lying = self._control.packed.lying(ids)
+        packs = sorted({one.pack for one in lying.values()})
+        heads = dict(zip(packs, self._control.many.map(self._head_of_pack, packs), strict=True))
+        return {id: status_of(id, heads[one.pack], one.pack) for id, one in lying.items()}
+
+    def _head_of_pack(self, key: str) -> Head:
+        return self._control.caller.send("HeadObject", lambda store: store.head(key))
 
     def _look(self, id: str) -> RestoreStatus:
         doing = f"looking how record {id!r} stands"
@@ -122,25 +134,35 @@ class Archive:
         run.put(status.id, group)
         if status.state is RestoreState.ARCHIVED or extends:
             assert status.archive, "only what lies in an archive is archived or restored"
+            if status.pack is None or status.pack not in {one.pack for one in run.to_ask}:
+                run.work.add(status.archive, status.size_bytes, extends=extends)
             run.to_ask.append(status)
-            run.work.add(status.archive, status.size_bytes, extends=extends)
 
     # ------------------------------------------------------------------ asking
     def _ask_all(self, run: RestoreRun) -> None:
         brake = Brake()
-        outcomes = self._control.many.map(brake.guarding(lambda status: self._ask(run, status)), run.to_ask)
-        for status, outcome in zip(run.to_ask, outcomes, strict=True):
-            if isinstance(outcome, DataknobsDataError):
-                run.fail(status.id, outcome)
-            else:
-                run.put(status.id, outcome)
+        alike: dict[str, list[RestoreStatus]] = {}
+        for status in run.to_ask:
+            alike.setdefault(self._key(status), []).append(status)
+        first = [statuses[0] for statuses in alike.values()]
+        outcomes = self._control.many.map(brake.guarding(lambda status: self._ask(run, status)), first)
+        for statuses, outcome in zip(alike.values(), outcomes, strict=True):
+            for status in statuses:
+                if isinstance(outcome, DataknobsDataError):
+                    run.fail(status.id, outcome)
+                else:
+                    run.put(status.id, outcome)
+
+    def _key(self, status: RestoreStatus) -> str:
+        """Of what is to be restored."""
+        return status.pack or self._control.keys.record(status.id)
 
     def _ask(self, run: RestoreRun, status: RestoreStatus) -> str:
         """The group that the record is in now."""
         request = {"GlacierJobParameters": {"Tier": run.tier}, "Days": run.days}
         if status.storage_class == TIERED:
             del request["Days"]  # it goes back to the first tier for good; API_RestoreObject refuses Days
-        key = self._control.keys.record(status.id)
+        key = self._key(status)
         try:
             self._control.attempt("RestoreObject", Key=key, RestoreRequest=request)
         except Fault as fault:

@@ -13,6 +13,7 @@ from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.restoring import RestoreEstimate
 from dataknobs_data.s3.store import Fault, Head, Kind
+from dataknobs_data.s3.tombstones import KILLS
 
 ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 """Classes whose objects cannot be read before they are restored."""
@@ -42,7 +43,8 @@ class RestoreStatus:
                 ("ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"); None where it does not
     until       when a restored copy goes away again, by the store's clock
     at          the store's clock when it said so, if it did
-    size_bytes  of the document
+    size_bytes  of the document, or of its pack
+    pack        the key of the pack in which it lies, together with others; None: it is an object
     """
 
     id: str
@@ -52,6 +54,7 @@ class RestoreStatus:
     until: datetime | None = None
     at: datetime | None = None
     size_bytes: int = 0
+    pack: str | None = None
 
     @property
     def readable(self) -> bool:
@@ -63,18 +66,18 @@ class RestoreStatus:
         return f"{self.id}: {self.state}{until}"
 
 
-def status_of(id: str, head: Head | None) -> RestoreStatus:
-    """What the headers of a record's object say. Raises Fault where they make no sense.
+def status_of(id: str, head: Head | None, pack: str | None = None) -> RestoreStatus:
+    """What the headers of a record's object say, or of its `pack`. Raises Fault where they make no sense.
 
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: x-amz-restore, x-amz-archive-status
     """
-    if head is None:
+    if head is None or KILLS in head.metadata:
         return RestoreStatus(id, RestoreState.MISSING)
     archive = head.storage_class if head.storage_class in ARCHIVES else head.archive_status
     state, until = RestoreState.NOT_ARCHIVED, None
     if archive:
         state, until = _restore_of(head)
-    return RestoreStatus(id, state, head.storage_class, archive or None, until, head.now, head.size)
+    return RestoreStatus(id, state, head.storage_class, archive or None, until, head.now, head.size, pack)
 
 
 def _restore_of(head: Head) -> tuple[RestoreState, datetime | None]:

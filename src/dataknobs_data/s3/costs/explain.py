@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from dataknobs_data.query import Query
 from dataknobs_data.s3.archive.choosing import Chooser
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished
-from dataknobs_data.s3.costs.prices import Prices, default_prices
+from dataknobs_data.s3.costs.estimate import counted
+from dataknobs_data.s3.costs.prices import ARCHIVES, Prices, default_prices
 from dataknobs_data.s3.costs.restoring import RestoreEstimate
 from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
 from dataknobs_data.s3.engine import S3Engine
+from dataknobs_data.s3.packed import PackFile, without_ids_note
 
 
 class Explain:
@@ -41,11 +43,30 @@ class Explain:
     ) -> StorageEstimate:
         """What the records that are there now cost a month, and would cost in another class; what moving them costs once.
 
-        query  which records, by their ids (or by content that is in memory); default: all. Older versions are not looked at
-        One LIST for 1,000 records.
+        query  which records, by their ids (or by content that is in memory); default: all. Older versions are not looked at.
+               A pack is kept as a whole: those count that may hold such records
+        One LIST for 1,000 records or packs.
         """
         keeping = Keeping(prices or default_prices(), storage_class)
         chooser = Chooser(self._engine.control, self._engine.objects)
+        documents = 0
         for _, line in chooser.lines(query, lambda line: True):
             keeping.add(line.storage_class, line.size)
-        return keeping.estimate(chooser.listed, chooser.looked)
+            documents += 1
+        packs = chooser.packs(query)
+        for file in packs:
+            keeping.add(file.line.storage_class, file.line.size)
+        notes = pack_notes(packs, documents, storage_class) if self._engine.control.packed.exists else []
+        return keeping.estimate(chooser.listed, chooser.looked, notes)
+
+
+def pack_notes(packs: Sequence[PackFile], documents: int, storage_class: str) -> list[str]:
+    """What one should know where records lie in packs."""
+    notes = [f"{counted(len(packs), 'pack')} and {counted(documents, 'record')} with an object of its own"]
+    if documents:
+        notes.append(
+            "lifecycle.add() moves packs only: records with objects of their own stay until compact() packs them"
+        )
+    if storage_class in ARCHIVES and (note := without_ids_note(packs)):
+        notes.append(note)
+    return notes

@@ -77,8 +77,8 @@ class Keeping:
         source = self._prices.classes.get(storage_class)
         self._once += self._then.write / 1000 + (source.retrieval if source else 0.0) * size_bytes / GB
 
-    def estimate(self, listed: int, looked: int = 0) -> StorageEstimate:
-        """The result. `listed`, `looked`: LIST and HEAD requests that it took to find out."""
+    def estimate(self, listed: int, looked: int = 0, notes: Iterable[str] = ()) -> StorageEstimate:
+        """The result. `listed`, `looked`: LIST and HEAD requests that it took to find out. `notes`: more of them."""
         moved = self._ruled.objects + self._copied.objects
         saved = self._per_month_now - self._per_month_then
         return StorageEstimate(
@@ -93,7 +93,7 @@ class Keeping:
             bytes=self._all.bytes,
             dollars=self._once,
             prices=str(self._prices),
-            notes=(*_class_notes(self._prices, self._then), *self._notes()),
+            notes=(*notes, *_class_notes(self._prices, self._then), *self._notes()),
             moved=moved,
             dollars_per_month_now=self._per_month_now,
             dollars_per_month_then=self._per_month_then,

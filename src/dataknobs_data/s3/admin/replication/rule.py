@@ -59,9 +59,7 @@ ORDER_NOTE = (
     "S3 copies objects in no order: until all of them are there, a replica may miss a pack that its log names "
     "(SnapshotExpiredError: read again later), or show a record as it was before; only read there, and do not compact or vacuum"
 )
-COLD_TABLE_NOTE = (
-    "in an archive class not even the table's log can be read there: such a replica is no database before all of it is restored"
-)
+COLD_TABLE_NOTE = "in an archive class not even the table's log can be read there: such a replica is no database before all of it is restored"
 COLD_NOTE = "replicas in an archive class must be restored before they can be read"
 STAY_NOTE = "the replicas that there are stay"
 
@@ -198,9 +196,7 @@ class Wish:
         return [note for note, applies in said.items() if applies]
 
 
-def adding(
-    wish: Wish, start: str, encryption: str | None, *, tiered: bool = False
-) -> Callable[[Configured], Decision]:
+def adding(wish: Wish, start: str, encryption: str | None, *, tiered: bool = False) -> Callable[[Configured], Decision]:
     """The configuration with the wished rule, in the place of the one of its name if there is one; all else as it was.
 
     `tiered`: records may lie in packs.
