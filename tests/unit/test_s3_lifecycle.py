@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, IncompatibleStoreError
 from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.admin.lifecycle.checks import CLASSES
+from dataknobs_data.s3.admin.lifecycle.dangers import endangering
 from dataknobs_data.s3.admin.lifecycle.notes import worth_bytes
-from dataknobs_data.s3.admin.lifecycle.rules import Namespace, Rule, Selection, endangering, midnight, words
+from dataknobs_data.s3.admin.lifecycle.rules import Namespace, Rule, Selection, midnight, words
 from dataknobs_data.s3.admin.lifecycle.section import Lifecycle
 from dataknobs_data.s3.admin.plan import Plan
 from dataknobs_data.s3.costs.prices import default_prices

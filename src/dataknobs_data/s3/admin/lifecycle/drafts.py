@@ -37,8 +37,8 @@ def check_name(name: str) -> str:
     return name
 
 
-def prefix_to_move(keys: Keys, id_prefix: str) -> str:
-    """The prefix of the keys that rules are for: documents, in the layout that there is; a layout with packs names those.
+def prefix_of_ids(keys: Keys, id_prefix: str) -> str:
+    """The prefix of the keys that rules are for: of all that lies there, or of the documents whose ids begin so.
 
     Raises ConfigurationError for an `id_prefix` that is not for certain how keys begin, because keys write it in another way.
     """
@@ -97,15 +97,35 @@ def _moves(name: str, what: str, wanted: Mapping[str, int] | None, days: str) ->
 
 
 # ---------------------------------------------------------------------------------------------- to S3's form
-def rules_of(draft: Draft, names: Namespace) -> list[Rule]:
+def packs_to_move(draft: Draft, packs: str) -> Selection:
+    """What a draft moves where records may lie in packs: packs, the keys of which begin with `packs`, and nothing else.
+
+    Raises ConfigurationError where it is for certain ids: a pack has records of many.
+    """
+    chosen = draft.selection
+    if packs.startswith(chosen.prefix):
+        return replace(chosen, prefix=packs)
+    if not chosen.prefix.startswith(packs):
+        raise ConfigurationError(
+            f"{draft.who} is to move what lies below {chosen.prefix!r}, but what moves to another class are packs, and each has "
+            "records of many ids: leave id_prefix out, or choose by tags (packs have those that all their records share)"
+        )
+    return chosen
+
+
+def rules_of(draft: Draft, names: Namespace, packs: str | None = None) -> list[Rule]:
     """The rules that do what a draft wants. One rule for all would need one filter for all: moving is not for small objects,
     deleting not for control files, and uploads take no filter but a prefix.
+
+    `packs`: what the keys of packs begin with, where records may lie in packs.
     """
     chosen, actions = draft.selection, draft.actions
+    moves = _only(actions, "Transitions", "NoncurrentVersionTransitions")
+    moved = packs_to_move(draft, packs) if packs and moves else chosen
     expiration = actions.get("Expiration", {})
     end = {"Expiration": expiration} if "ExpiredObjectDeleteMarker" not in expiration and expiration else {}
     parts = [
-        ("", _only(actions, "Transitions", "NoncurrentVersionTransitions"), _movable(chosen)),
+        ("", moves, _movable(moved)),
         (EXPIRE, end, _deletable(chosen)),
         (NONCURRENT, _old_versions(actions, chosen), chosen),
         (UPLOADS, _only(actions, "AbortIncompleteMultipartUpload"), Selection(chosen.prefix)),

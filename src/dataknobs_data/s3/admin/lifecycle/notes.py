@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dataknobs_data.s3.admin.lifecycle.checks import CLASSES, Draft
 from dataknobs_data.s3.admin.lifecycle.rules import SMALL_BYTES, Rule, Selection
+from dataknobs_data.s3.costs.estimate import counted, size
 from dataknobs_data.s3.costs.prices import Prices
+from dataknobs_data.s3.packed import PackFile, without_ids_note
 
 ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 """Classes that nothing is read from before it is restored."""
@@ -42,6 +45,26 @@ def class_note(new: Sequence[Rule], written: str | None) -> list[str]:
     names = dict.fromkeys(move["StorageClass"] for rule in new for move in rule.get("Transitions", ()))
     stuck = [name for name in names if CLASSES.index(name) <= CLASSES.index(written)]
     return [f"records are written to {written}, and S3 moves nothing from there to {', '.join(stuck)}"] if stuck else []
+
+
+def packs_notes(new: Sequence[Rule], packs: Sequence[PackFile]) -> list[str]:
+    """How many of the packs that there are the rules would move, and what comes of that."""
+    moving = [rule for rule in new if "Transitions" in rule]
+    if not moving:
+        return []
+    chosen = [replace(Selection.of(rule), tags={}) for rule in moving]
+    large = [file for file in packs if any(one.takes(file.line.key, file.line.size) for one in chosen)]
+    bytes_of_all = size(sum(file.line.size for file in large))
+    notes = [
+        "only packs move: records with objects of their own stay until compact() packs them",
+        f"of {counted(len(packs), 'pack')} that there are, {len(large):,} are large enough ({bytes_of_all})",
+    ]
+    if any(Selection.of(rule).tags for rule in moving):
+        notes.append("a pack has the tags that all its records share, and is chosen by those")
+    cold = any(move["StorageClass"] in ARCHIVES for rule in moving for move in rule["Transitions"])
+    if cold and (note := without_ids_note(large)):
+        notes.append(note)
+    return notes
 
 
 def _moves(rule: Rule) -> list[dict[str, Any]]:

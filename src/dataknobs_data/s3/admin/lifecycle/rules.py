@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from dataknobs_data.s3.keys import Keys
-
 Rule = dict[str, Any]
 
 OURS = "dataknobs-data:"
@@ -193,55 +191,27 @@ def enabled(rules: Iterable[Rule]) -> Iterator[Rule]:
 
 def words(rule: Mapping[str, Any]) -> str:
     """What a rule does, for people: "GLACIER after 90 days, below 'records/', over 131,072 bytes"."""
-    said = [f"{move['StorageClass']} {_when(move)}" for move in rule.get("Transitions", ())]
+    said = [f"{move['StorageClass']} {when(move)}" for move in rule.get("Transitions", ())]
     expiration = rule.get("Expiration", {})
     if "Days" in expiration or "Date" in expiration:
-        said.append(f"deleted {_when(expiration)}")
+        said.append(f"deleted {when(expiration)}")
     said += [
-        f"old versions to {move['StorageClass']} {_when(move)}" for move in rule.get("NoncurrentVersionTransitions", ())
+        f"old versions to {move['StorageClass']} {when(move)}" for move in rule.get("NoncurrentVersionTransitions", ())
     ]
     if noncurrent := rule.get("NoncurrentVersionExpiration"):
-        said.append(f"old versions deleted {_when(noncurrent)}")
+        said.append(f"old versions deleted {when(noncurrent)}")
     if expiration.get("ExpiredObjectDeleteMarker"):
         said.append("deletions without older versions forgotten")
     if uploads := rule.get("AbortIncompleteMultipartUpload"):
-        said.append(f"unfinished uploads thrown away {_when(uploads)}")
+        said.append(f"unfinished uploads thrown away {when(uploads)}")
     off = "" if rule.get("Status") == "Enabled" else " (disabled)"
     return f"{'; '.join(said)}; {Selection.of(rule).words()}{off}"
 
 
-def _when(action: Mapping[str, Any]) -> str:
+def when(action: Mapping[str, Any]) -> str:
+    """At what time an action is taken, in words."""
     if "Date" in action:
         return f"on {str(action['Date'])[:10]}"
     days = next((action[name] for name in ("Days", "NoncurrentDays", "DaysAfterInitiation") if name in action), 0)
     kept = f", the newest {newer} kept" if (newer := action.get("NewerNoncurrentVersions")) else ""
     return f"after {days} day{'' if days == 1 else 's'}{kept}"
-
-
-def endangering(rules: Iterable[Rule], keys: Keys, *, minimum: str | None = None) -> list[str]:
-    """What rules in effect would do to a database that they must not: delete its records, delete or archive its control
-    file. One sentence for each.
-
-    `minimum`: the bucket's TransitionDefaultMinimumObjectSize, which says whether small objects move where a rule does not.
-    """
-    return [said for rule in enabled(rules) for said in _dangers(rule, keys, minimum or DEFAULT_MINIMUM)]
-
-
-def _dangers(rule: Rule, keys: Keys, minimum: str) -> Iterator[str]:
-    who, selection = f"rule {rule.get('ID', '(without ID)')!r}", Selection.of(rule)
-    expiration = rule.get("Expiration", {})
-    takes_control = any(selection.takes(keys.format, size) for size in range(1, CONTROL_BYTES_MAX))
-    if expiration.keys() & {"Days", "Date"}:
-        when = _when(expiration)
-        if selection.meets(keys.prefix) and (selection.smaller is None or selection.smaller > CONTROL_BYTES_MAX + 1):
-            yield f"{who} deletes records of this database {when}, behind its back ({selection.words()})"
-        if takes_control:
-            yield f"{who} deletes {keys.format} {when}: what layout the records have is then unknown"
-    sized = selection.larger is not None or selection.smaller is not None
-    for move in rule.get("Transitions", ()):
-        cold = move["StorageClass"] in ("GLACIER", "DEEP_ARCHIVE")
-        if cold and takes_control and (sized or minimum != DEFAULT_MINIMUM):
-            yield (
-                f"{who} archives {keys.format} to {move['StorageClass']} {_when(move)}: "
-                "the database can then not be opened until that is restored"
-            )

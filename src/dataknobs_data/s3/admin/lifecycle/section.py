@@ -5,22 +5,30 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError
-from dataknobs_data.s3.admin.control import Control
+from dataknobs_data.exceptions import (
+    ConfigurationError,
+    DatabaseConnectionError,
+    DataknobsDataError,
+    IncompatibleStoreError,
+)
+from dataknobs_data.s3.admin.control import PERMISSIONS, Control
 from dataknobs_data.s3.admin.lifecycle.checks import Draft
+from dataknobs_data.s3.admin.lifecycle.dangers import endangering
 from dataknobs_data.s3.admin.lifecycle.drafts import (
     UPLOADS_DAYS,
     check_name,
     draft_of,
-    prefix_to_move,
+    prefix_of_ids,
     rules_of,
     uploads_rule,
 )
 from dataknobs_data.s3.admin.lifecycle.merging import drafts_of
-from dataknobs_data.s3.admin.lifecycle.notes import class_note, notes_on, tag_note
+from dataknobs_data.s3.admin.lifecycle.notes import class_note, notes_on, packs_notes, tag_note
+from dataknobs_data.s3.admin.lifecycle.refusals import check_form, check_ids, refuse_deletion
 from dataknobs_data.s3.admin.lifecycle.rules import (
     DEFAULT_MINIMUM,
     RULES_MAX,
@@ -28,7 +36,6 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
     Rule,
     Selection,
     base,
-    endangering,
     replaced,
     same,
     tidy,
@@ -37,7 +44,10 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.admin.versions import Versioning
 from dataknobs_data.s3.costs.prices import default_prices
+from dataknobs_data.s3.faults import translated
 from dataknobs_data.spelling import did_you_mean
+
+logger = logging.getLogger("dataknobs_data.s3")
 
 MINIMUM = "TransitionDefaultMinimumObjectSize"
 
@@ -87,16 +97,17 @@ class Lifecycle(Configuration):
         What is to be done:
 
         transition              storage class → days after a record was last written, such as
-                                {"STANDARD_IA": 30, "GLACIER": 90}
+                                {"STANDARD_IA": 30, "GLACIER": 90}; in the tiered layout: after its pack was, and only packs move
         noncurrent_days         delete versions so many days after they were overwritten or deleted
         noncurrent_keep         of these keep the newest so many (1 to 100), however old
         noncurrent_transition   as `transition`, for versions, in days after they were overwritten or deleted
         abort_uploads_days      throw away what is left of failed uploads; None: after 7 days, unless a rule does so already
-        expire_days             DELETE RECORDS so many days after they were last written; only with allow_deleting_records
+        expire_days             DELETE RECORDS so many days after they were last written; only with allow_deleting_records, and
+                                only in the objects layout
 
         Of which records:
 
-        id_prefix               whose ids begin so, such as "2024/"
+        id_prefix               whose ids begin so, such as "2024/"; not to move packs, which have records of many ids
         tags                    that have all these tags (see the `tags` setting)
         larger_than_bytes       whose documents are larger; None: 131,072 for transitions, below which they cost more than
                                 they save, and no limit for all else
@@ -105,7 +116,7 @@ class Lifecycle(Configuration):
         dry_run: only say what would be changed. The answer is a Plan: `.diff()` shows it, `.notes` say what one should know.
         Raises ConfigurationError for what S3 would refuse, before anything is sent.
         """
-        keys = prefix_to_move(self._control.keys, id_prefix)
+        keys = prefix_of_ids(self._control.keys, id_prefix)
         draft = draft_of(
             name,
             Selection(keys, {} if tags is None else tags, larger_than_bytes, smaller_than_bytes),
@@ -137,7 +148,7 @@ class Lifecycle(Configuration):
         name none), and unfinished uploads are thrown away after 7 days if nothing else does that. Each correction stands in
         the notes of the Plan. Rules of the same names are replaced; all others in the bucket stay as they are. Else as `add`.
         """
-        keys = prefix_to_move(self._control.keys, id_prefix)
+        keys = prefix_of_ids(self._control.keys, id_prefix)
         whole = self._control.keys.prefix
         drafts, notes = drafts_of(configuration, self._names, whole, keys, larger_than_bytes)
         return self._put(drafts, keys, notes, allow_deleting_records, dry_run)
@@ -157,10 +168,12 @@ class Lifecycle(Configuration):
         return self._change(decide, dry_run=dry_run)
 
     def _put(self, drafts: Sequence[Draft], keys: str, notes: list[str], may_delete: bool, dry_run: bool) -> Plan:
-        new = [rule for draft in drafts for rule in rules_of(draft, self._names)]
-        _check_ids(new)
-        _refuse_deletion(drafts, may_delete)
-        notes = [*notes, *notes_on(drafts, new, default_prices())]
+        packed = self._control.packed
+        packs = self._control.keys.packs if packed.exists else None
+        refuse_deletion(drafts, may_delete, tiered=packed.exists)
+        new = [rule for draft in drafts for rule in rules_of(draft, self._names, packs)]
+        check_ids(new)
+        notes = [*notes, *notes_on(drafts, new, default_prices()), *(self._packs_notes(new) if packed.exists else [])]
         settings = self._control.settings
         notes += [*tag_note(drafts, settings.tags), *class_note(new, settings.storage_class), *self._version_notes(new)]
         bases = {base(draft.name) for draft in drafts}
@@ -169,7 +182,7 @@ class Lifecycle(Configuration):
         def decide(before: Any) -> tuple[Any, list[str]]:
             others = [rule for rule in _rules(before) if self._names.name(rule) not in bases]
             if self._control.place.behaves_like_aws:
-                _check_form(others)
+                check_form(others)
             uploads = None if said_so else uploads_rule(drafts[0].name, keys, others, self._names)
             wanted = [*new, uploads] if uploads else new
             after = replaced(_rules(before), wanted, lambda rule: self._names.name(rule) in bases)
@@ -184,15 +197,27 @@ class Lifecycle(Configuration):
         return self._change(decide, dry_run=dry_run)
 
     # ------------------------------------------------------------------ what one should know
+    def dangers(self) -> list[str]:
+        """What the bucket's rules, whoever's they are, will do to this database that they must not: delete its records, delete
+        or archive its control files. One sentence for each.
+        """
+        found = self._read()
+        keys, tiered = self._control.keys, self._control.packed.exists
+        return endangering(_rules(found), keys, minimum=(found or {}).get(MINIMUM), tiered=tiered)
+
+    def _packs_notes(self, new: Sequence[Rule]) -> list[str]:
+        with translated("listing packs", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
+            return packs_notes(new, self._control.packed.files())
+
     def _settled(self, sent: Any) -> list[str]:
         notes = super()._settled(sent)
         if not notes:
             return []
         try:
-            kept = endangering(self.ours(), self._control.keys)
+            kept = endangering(self.ours(), self._control.keys, tiered=self._control.packed.exists)
         except DataknobsDataError:
             return notes  # which say that it cannot be read
-        dangers = [said for said in kept if self._control.keys.format in said]
+        dangers = [said for said in kept if self._control.packed.exists or self._control.keys.format in said]
         return [*notes, *(f"beware, as the store kept it, {said}" for said in dangers)]
 
     def _ended(self, before: Any, bases: set[str], wanted: set[str]) -> list[str]:
@@ -206,7 +231,8 @@ class Lifecycle(Configuration):
 
     def _dangers(self, others: Sequence[Rule], before: Any) -> list[str]:
         foreign = [rule for rule in others if self._names.name(rule) is None]
-        found = endangering(foreign, self._control.keys, minimum=(before or {}).get(MINIMUM))
+        minimum, tiered = (before or {}).get(MINIMUM), self._control.packed.exists
+        found = endangering(foreign, self._control.keys, minimum=minimum, tiered=tiered)
         return [f"beware, somebody else's {said}" for said in found]
 
     def _version_notes(self, new: Sequence[Rule]) -> list[str]:
@@ -253,32 +279,10 @@ def _rules(configuration: Any) -> list[Rule]:
     return list(configuration.get("Rules", ())) if configuration else []
 
 
-def _check_ids(new: Sequence[Rule]) -> None:
-    ids = [rule["ID"] for rule in new]
-    twice = next((id for id in ids if ids.count(id) > 1), None)
-    if twice:
-        raise ConfigurationError(
-            f"two lifecycle rules would have the ID {twice!r}: give them names that differ in letters or digits"
-        )
-
-
-def _check_form(others: Sequence[Rule]) -> None:
-    """AWS answers "Filter element can only be used in Lifecycle V2" where rules of both forms are together
-    (https://github.com/aws/aws-sdk-ruby/issues/1653); other stores take them.
-    """
-    earlier = [rule.get("ID", "without an ID") for rule in others if "Filter" not in rule]
-    if earlier:
-        raise ConfigurationError(
-            f"the bucket has lifecycle rules in S3's earlier form, which cannot stand beside new ones: {', '.join(earlier)}. "
-            "Write each of them with Filter: {Prefix: …} in place of Prefix first; it means the same"
-        )
-
-
-def _refuse_deletion(drafts: Sequence[Draft], allowed: bool) -> None:
-    for draft in drafts:
-        deletes = draft.actions.get("Expiration", {}).keys() & {"Days", "Date"}
-        if deletes and not allowed:
-            raise ConfigurationError(
-                f"{draft.who} lets S3 delete records, without a word to anybody and, where no versions are kept, for good; "
-                "if that is meant: allow_deleting_records=True (--allow-deleting-records). To move them to a cheaper class: transition"
-            )
+def dangers_to(control: Control) -> list[str]:
+    """See Lifecycle.dangers; for whoever does something else, and may not be allowed to read the rules: then there are none."""
+    try:
+        return Lifecycle(control).dangers()
+    except (DatabaseConnectionError, IncompatibleStoreError) as error:
+        logger.debug("whether lifecycle rules endanger the database could not be seen: %s", error)
+        return []
