@@ -93,14 +93,12 @@ class Exchange:
         return self._withdrawn(lost)
 
     def _moved(self, view: View, places: Sequence[Place]) -> Iterator[tuple[str, str]]:
-        """Those of these rows that lie as they were in another pack now, with its path."""
+        """Those of these records that lie in another pack now, with its path: as they were, or changed, which does not matter."""
         found = view.rows(place.id for place in places)
         finished = finished_loads(self._tiers, [row.pack for rows in found.values() for row in rows])
         for place in places:
             rows = found.get(place.id, [])
-            if [(row.born, row.revision) for row in rows] != [(place.born, place.revision)]:
-                continue
-            if may_replace(rows[0].pack, finished):
+            if [row.born for row in rows] == [place.born] and may_replace(rows[0].pack, finished):
                 yield place.id, rows[0].pack.path
 
     def _withdrawn(self, ids: Collection[str]) -> list[Withdrawn]:

@@ -169,7 +169,7 @@ class BulkUpdate(Bulk):
                 continue
             assert document is not None, "there is a row"
             documents.append((index, document))
-        places = {row.id: Place(row.id, row.born, row.revision, pack.path) for _, row, pack in updates}
+        places = {row.id: Place(row.id, row.born, pack.path) for _, row, pack in updates}
         yield from self._exchange.add(documents, places)
 
     def _confirmed(self, nowhere: Sequence[Numbered]) -> Generator[Settled, None, list[Numbered]]:

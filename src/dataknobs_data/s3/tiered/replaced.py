@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataknobs_data.s3.table.shape import BORN, ID, REVISION
+from dataknobs_data.s3.table.shape import BORN, ID
 from dataknobs_data.s3.tiered.own_ids import OwnIds
 
 _PACK = "pack"
@@ -19,12 +19,11 @@ class Place(NamedTuple):
 
     id: str
     born: str
-    revision: str
     path: str
 
 
 class Replaced:
-    """As columns: a million rows of one load take some 60 MB. `own`: their ids, with the places of their new versions."""
+    """As columns: a million rows of one load take some 40 MB. `own`: their ids, with the places of their new versions."""
 
     def __init__(self) -> None:
         self.own = OwnIds()
@@ -39,7 +38,6 @@ class Replaced:
         columns = {
             ID: pa.array([row.id for row in rows], pa.string()),
             BORN: pa.array([row.born for row in rows], pa.string()).dictionary_encode(),
-            REVISION: pa.array([row.revision for row in rows], pa.string()).dictionary_encode(),
             _PACK: self._numbers(row.path for row in rows),
         }
         self._chunks.append(pa.table(columns))
@@ -68,8 +66,8 @@ class Replaced:
         for chunk in self._chunks:
             rows = chunk.filter(pc.is_in(chunk[_PACK], value_set=gone))
             if rows.num_rows:
-                values = (rows[name].to_pylist() for name in (ID, BORN, REVISION, _PACK))
-                yield [Place(id, born, revision, self._paths[n]) for id, born, revision, n in zip(*values, strict=True)]
+                values = (rows[name].to_pylist() for name in (ID, BORN, _PACK))
+                yield [Place(id, born, self._paths[n]) for id, born, n in zip(*values, strict=True)]
 
     def move(self, paths: Mapping[str, str]) -> None:
         """From now on these ids' rows lie in other packs."""
