@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 from dataknobs_data.documents import Document, Verb
 from dataknobs_data.engine import Bulk, ErrorSink
+from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.s3.cache import Recent
 from dataknobs_data.s3.deleting import Deleter
-from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import ApplyMany, Layout, Parts, Writers
-from dataknobs_data.s3.objects import Found, Grave, Stored, outlined
+from dataknobs_data.s3.objects import Stored, outlined
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.steps import step
-from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.tiered.bulks import TieredBulk
 from dataknobs_data.s3.tiered.changing import Changer
 from dataknobs_data.s3.tiered.journals import Journals
+from dataknobs_data.s3.tiered.lookup import Lookup, kills_of
 from dataknobs_data.s3.tiered.maintenance import Maintenance
 from dataknobs_data.s3.tiered.packed import TieredPacks
 from dataknobs_data.s3.tiered.packing import PackStore
-from dataknobs_data.s3.tiered.places import Places, alive, fresh
+from dataknobs_data.s3.tiered.places import Places
 from dataknobs_data.s3.tiered.remembering import Folded
 from dataknobs_data.s3.tiered.removing import TieredRemover
 from dataknobs_data.s3.tiered.rewriting import emptied
@@ -31,8 +31,6 @@ from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.s3.tiered.table import Table
 from dataknobs_data.s3.tiered.tiers import Tiers
 from dataknobs_data.s3.tombstones import KILLS, TOO_MANY
-
-NOTHING: frozenset[str] = frozenset()
 
 
 class TieredWriters:
@@ -81,7 +79,8 @@ class TieredLayout(Layout):
         self.parts = parts
         self.table = Table(parts.caller, parts.keys, parts.runtime, settings.max_workers)
         self.places = Places(parts.caller, parts.objects, self.table)
-        self.scanner = Scanner(parts, self.places)
+        self.lookup = Lookup(parts, self.places)
+        self.scanner = Scanner(parts, self.places, self.lookup)
         self.packed = TieredPacks(parts, self.places)
         self._count: Recent[int] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
         self._ids: Recent[list[str]] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
@@ -111,7 +110,7 @@ class TieredLayout(Layout):
         found = self.places.front(id, deadline, "read.start")
         if isinstance(found, Stored):
             return found.document.revision
-        row = self.places.row(id, deadline, "read.table", _kills(found))
+        row = self.places.row(id, deadline, "read.table", kills_of(found))
         return row.revision if row else None
 
     def exists(self, id: str) -> bool:
@@ -122,37 +121,16 @@ class TieredLayout(Layout):
             found = self.places.front(id, deadline, "read.start")
         else:
             found = outlined(id, head) if head else None
-        return isinstance(found, Stored) or self.places.row(id, deadline, "read.table", _kills(found)) is not None
+        return isinstance(found, Stored) or self.places.row(id, deadline, "read.table", kills_of(found)) is not None
 
     def read_many(self, ids: Sequence[str]) -> list[Document | None]:
-        found = dict(zip(ids, self._fronts(ids), strict=True))
-        behind = [id for id, one in found.items() if not isinstance(one, Stored)]
-        rows = self._behind(behind)
-        return [self._seen(id, found[id], rows) for id in ids]
-
-    def _fronts(self, ids: Sequence[str]) -> list[Found]:
-        """What stands in front; objects that a listing of few pages does not show are not asked for."""
         distinct = list(dict.fromkeys(ids))
-        with translated("looking which records are objects", self.parts.place):
-            there = self.parts.presence.listed_in_few(distinct)
-        found = dict(zip(distinct, self.parts.many.map(lambda id: self._front(id, there), distinct), strict=True))
+        found: dict[str, Document | None] = {}
+        for id, outcome in zip(distinct, self.lookup.each(distinct, self.parts.objects.read), strict=True):
+            if isinstance(outcome, DataknobsDataError):
+                raise outcome
+            found[id] = outcome
         return [found[id] for id in ids]
-
-    def _front(self, id: str, there: Mapping[str, Listed] | None) -> Found:
-        if there is not None and id not in there:
-            return None
-        with translated(f"reading record {id!r}", self.parts.place, id=id):
-            return self.parts.objects.look_listed(id, there[id]) if there is not None else self.parts.objects.read(id)
-
-    def _behind(self, ids: Sequence[str]) -> dict[str, list[Document]]:
-        if not ids:
-            return {}
-        with translated("reading packs", self.parts.place):
-            found = fresh(self.table, None, "read.table", lambda view: view.documents(ids))
-        return {id: [document for document, _ in rows] for id, rows in found.items()}
-
-    def _seen(self, id: str, found: Found, rows: dict[str, list[Document]]) -> Document | None:
-        return found.document if isinstance(found, Stored) else alive(id, rows.get(id, ()), _kills(found))
 
     # ------------------------------------------------------------------ by query
     def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
@@ -172,7 +150,3 @@ class TieredLayout(Layout):
 
 def _tiers(writers: Callable[[], Writers]) -> Tiers:
     return cast(TieredWriters, writers()).tiers
-
-
-def _kills(found: Found) -> frozenset[str]:
-    return found.tombstone.kills if isinstance(found, Grave) else NOTHING

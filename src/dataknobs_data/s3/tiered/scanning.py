@@ -22,7 +22,7 @@ from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
-from dataknobs_data.s3.objects import Found, Grave, Stored
+from dataknobs_data.s3.objects import Found, Stored
 from dataknobs_data.s3.objects_layout import fetched_at_once, report
 from dataknobs_data.s3.table.best import best_rows
 from dataknobs_data.s3.table.filtering import judge_rows, may_match_rows
@@ -33,9 +33,10 @@ from dataknobs_data.s3.table.merging import merged
 from dataknobs_data.s3.table.prune import may_match
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import ID
-from dataknobs_data.s3.table.sweep import PACK, Source
+from dataknobs_data.s3.table.sweep import PACK, Fan, Source
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.front import Front, whole_front
+from dataknobs_data.s3.tiered.lookup import Lookup, kills_of
 from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.sql.bounds import prefix_end
@@ -51,7 +52,8 @@ GROUPS = 32
 class Scanner:
     """Scans of one database. Raises public errors."""
 
-    def __init__(self, parts: Parts, places: Places) -> None:
+    def __init__(self, parts: Parts, places: Places, lookup: Lookup) -> None:
+        self.lookup = lookup
         self._parts = parts
         self._places = places
 
@@ -90,8 +92,7 @@ class Scanner:
         """What a reader is shown: the document, or else the row behind what stands there, in a newer log."""
         if isinstance(found, Stored):
             return found.document
-        kills = found.tombstone.kills if isinstance(found, Grave) else frozenset[str]()
-        return self._places.behind(id, self._parts.caller.deadline(), "read.table", kills)
+        return self._places.behind(id, self._parts.caller.deadline(), "read.table", kills_of(found))
 
     def holds(self, front: Front, id: str) -> bool:
         """Whether reading it takes no request."""
@@ -138,18 +139,12 @@ class _Scan:
 
     def _named(self, ids: Sequence[str]) -> Iterator[Document]:
         """Those of these ids."""
-        for outcome in self._parts.many.map(self._read, ids):
-            if isinstance(outcome, Document):
-                yield outcome
-            elif outcome is not None:
-                report(outcome, self._on_damage)
-
-    def _read(self, id: str) -> Outcome:
-        try:
-            with translated(f"reading record {id!r}", self._parts.place, id=id):
-                return self._scanner.shown(id, self._parts.objects.look(id))
-        except (DataFormatError, RecordArchivedError) as error:
-            return error
+        for window in windows(ids, FETCHED):
+            for outcome in self._scanner.lookup.each(window, self._parts.objects.look):
+                if isinstance(outcome, Document):
+                    yield outcome
+                elif outcome is not None:
+                    report(outcome, self._on_damage)
 
     # ------------------------------------------------------------------ objects
     def _hot(self) -> Iterator[Document]:
@@ -171,9 +166,14 @@ class _Scan:
         sources = [self._source(pack) for pack in packs]
         columns = None if self._expression is None else [ID]
         with translated("reading packs", self._parts.place):
-            tables = merged(sources, view.shape, columns, fan=view.fan, numbered=columns is not None)
+            tables = merged(sources, view.shape, columns, fan=self._ahead, numbered=columns is not None)
             for table in tables:
                 yield from documents_of(table) if columns is None else self._fetched(packs, table)
+
+    @property
+    def _ahead(self) -> Fan:
+        """Row groups are read side by side, unless the first ones are surely enough."""
+        return map if self._wanted is not None and self._wanted <= FETCHED else self._view.fan
 
     def _source(self, pack: Packed) -> Source:
         return _source(self._view.reader(pack), pack, self._bounds.prefix, self._front, self._expression)
