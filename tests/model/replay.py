@@ -150,7 +150,7 @@ def seen_in_model(state: Any, start: Any) -> Seen:
 
 def birth(name: str) -> str:
     """A birth by the model's name: ids are made by actors, and an actor creates once."""
-    return name.partition(".")[0]
+    return name.partition("_")[0]
 
 
 def _births(names: Sequence[str] | frozenset[str]) -> frozenset[str]:
@@ -239,7 +239,7 @@ class Actor:
 
     def __init__(self, name: str, kind: Kind, store: Store, world: FakeWorld) -> None:
         numbers = itertools.count(1)
-        runtime = replace(world.runtime, new_id=lambda: f"{name}.{next(numbers)}")
+        runtime = replace(world.runtime, new_id=lambda: f"{name}_{next(numbers)}")
         self.kind = kind
         self.at: str | None = None
         self.result: Any = None
@@ -315,12 +315,17 @@ def _database(store: Any, runtime: Runtime, settings: dict[str, Any]) -> S3Datab
 # ---------------------------------------------------------------------------------------------- operations
 @dataclass(frozen=True)
 class Kind:
-    """An operation by the code, and by the model. `held`: it begins with a copy of the document that was read before."""
+    """An operation by the code, and by the model.
+
+    part    what the names of its steps begin with in the code; `singly`: those that it takes as if it were a single one
+    held    it begins with a copy of the document that was read before
+    """
 
     part: str
     operation: Callable[[S3Database, str], Any]
     program: Callable[[str], Callable[[Any, Any], Any]]
     held: bool = False
+    singly: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -328,7 +333,7 @@ class Kind:
 
     def step_name(self, loc: Any) -> str:
         """The code's name for a program counter of the model."""
-        return f"create.{loc[1]}" if loc[0] == "single" else f"{self.part}.{loc[0]}"
+        return f"{self.singly}.{loc[1]}" if loc[0] == "single" else f"{self.part}.{loc[0]}"
 
 
 def _record(name: str) -> Record:
@@ -357,6 +362,11 @@ def _update(database: S3Database, name: str) -> bool:
     return database.update(RECORD, _record(name))
 
 
+def _bulk_update(database: S3Database, name: str) -> bool:
+    (found,) = database.batch_update([(RECORD, _record(name))])
+    return found
+
+
 def _delete(database: S3Database, name: str) -> bool:
     return database.delete(RECORD)
 
@@ -368,9 +378,10 @@ def _read(database: S3Database, name: str = "") -> str | None:
 
 KINDS = {
     "create": Kind("create", _create, tiers.create),
-    "load": Kind("load", _load, tiers.load),
+    "load": Kind("load", _load, tiers.load, singly="create"),
     "update": Kind("change", _update, tiers.change),
     "delete": Kind("change", _delete, lambda name: tiers.change(None)),
+    "bulk update": Kind("bulk_update", _bulk_update, tiers.bulk_update, singly="change"),
     "read": Kind("read", _read, lambda name: tiers.read),
     "held update": Kind("change", _update, tiers.change, held=True),
     "held delete": Kind("change", _delete, lambda name: tiers.change(None), held=True),

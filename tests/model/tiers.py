@@ -29,8 +29,9 @@ Rules
               instead of written. Over a tombstone: read the log first; a row whose birth the tombstone does not kill is a
               live record, so the answer is duplicate and nothing is written.
   bulk update (batch_update, batch_upsert above the threshold) log, objects, ONE commit on that version, births kept; only ids
-              that had no object at the look and whose rows belong to finished births. Ids in neither tier go as a load, all
-              others singly as conditional PUTs after the commit.
+              that had no object at the look and whose rows belong to finished births. Ids in neither tier are updated not at
+              all, after another look at the log, or go as a load; all others singly as conditional PUTs. After a conflict
+              rows of the same births have to be there.
   load        (batch_create) log; objects; commit; objects again: a foreign document (or a tombstone that killed one along
               with ours) means that it lost, it takes its rows back (log, commit); then it marks its journal finished, then
               it answers. Each look at an object is a HEAD, and a GET of what is there.
@@ -263,17 +264,23 @@ def bulk_update(v):
 
     def step(s, loc):
         pc = loc[0]
-        if pc == "start":
-            return s, ("object", s.ver, s.rows)
+        if pc == "start":  # after a conflict, with the rows that it was to replace
+            return s, ("object", s.ver, s.rows, *loc[1:])
         if pc == "object":
             finished = births(loc[2]) <= s.fin or "bulk update over an unfinished load" in BROKEN
-            return (
-                (s, ("commit", loc[1], loc[2])) if s.hot is None and loc[2] and finished else (s, ("single", "start"))
-            )
+            again = len(loc) > 3
+            if s.hot is None and not loc[2] and not again:
+                return s, ("confirm",)
+            as_before = not again or births(loc[2]) == births(loc[3])
+            if s.hot is None and loc[2] and finished and as_before:
+                return s, ("commit", loc[1], loc[2])
+            return s, ("single", "start")
+        if pc == "confirm":  # in neither tier: it may have moved between the two looks
+            return (s, ("single", "start")) if s.rows else done(s, False)
         if pc == "commit":
             born = next(iter(loc[2]))[1]
             s2, ok = commit(s, loc[1], frozenset({(v, born)}))
-            return done(s2, True) if ok else (s, ("start",))
+            return done(s2, True) if ok else (s, ("start", loc[2]))
         if pc == "single":
             s2, inner = change(v)(s, loc[1:])
             return (s2, inner) if inner[0] == "done" else (s2, ("single", *inner))
