@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
@@ -11,6 +13,7 @@ from dataknobs_data.aio import AsyncDatabase, AsyncSection
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.documents import check_id
 from dataknobs_data.engine import Engine
+from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
@@ -87,6 +90,8 @@ __all__ = [
     "Version",
 ]
 
+logger = logging.getLogger("dataknobs_data.s3")
+
 
 class S3Database(SyncDatabase):
     """Records as objects `{prefix}{id}.json` of a bucket, on AWS or any compatible store.
@@ -132,9 +137,22 @@ class S3Database(SyncDatabase):
         wait         come back when the objects that were folded are deleted too, after the grace period; without it the next
                      compaction deletes them
 
+        Warns of lifecycle rules that will delete or archive what the database needs, where this identity may read them.
+
         Raises IncompatibleStoreError where the store has no conditional DELETE, ConfigurationError in the objects layout.
         """
-        return self._maintenance().compact(full=full, wait=wait, on_progress=on_progress)
+        report = self._maintenance().compact(full=full, wait=wait, on_progress=on_progress)
+        return replace(report, warnings=self._dangers())
+
+    def _dangers(self) -> tuple[str, ...]:
+        try:
+            found = self.lifecycle.dangers()
+        except DataknobsDataError as error:
+            logger.debug("whether a lifecycle rule endangers the database could not be seen: %s", error)
+            return ()
+        for danger in found:
+            logger.warning("beware, lifecycle %s", danger)
+        return tuple(found)
 
     def vacuum(self, *, retention: timedelta = RETENTION, dry_run: bool = False) -> VacuumReport:
         """Deletes packs that are no part of the table any more, and have not been for `retention` (a day at least).

@@ -13,6 +13,7 @@ import typer
 
 from dataknobs_data.cli import output
 from dataknobs_data.cli.archive import restore
+from dataknobs_data.cli.compact import compact
 from dataknobs_data.cli.encrypt import encrypt
 from dataknobs_data.cli.exits import Exit, exit_of
 from dataknobs_data.cli.lifecycle import lifecycle
@@ -22,6 +23,7 @@ from dataknobs_data.cli.presign import presign
 from dataknobs_data.cli.read import count, get, search
 from dataknobs_data.cli.replicate import replicate
 from dataknobs_data.cli.serve import serve
+from dataknobs_data.cli.table import log, stats, vacuum
 from dataknobs_data.cli.tags import tags
 from dataknobs_data.cli.versions import history, revert, undelete, versioning
 from dataknobs_data.cli.write import create, rm
@@ -37,6 +39,7 @@ CommandLineError: type[BaseException] = next(
 app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(create, get, search, count, rm),
+    *(compact, vacuum, log, stats),
     *(history, revert, undelete, versioning),
     *(restore,),
     *(presign,),

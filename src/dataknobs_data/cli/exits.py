@@ -34,7 +34,7 @@ MEANING = {
     Exit.STORE: "the store or file cannot be reached, refuses us, failed, or holds damaged data",
     Exit.PARTLY: "some records failed, each named on stderr; the others are done. `restore`: some cannot be read yet",
     Exit.BUG: "a mistake in this program",
-    Exit.INTERRUPTED: "Ctrl-C (`serve` ends with 0)",
+    Exit.INTERRUPTED: "Ctrl-C (`serve` ends with 0, `compact --watch` with 0 or what its last run failed with)",
     Exit.PIPE_CLOSED: "whoever read the output closed it early, as `head` does",
 }
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json as json_text
 import shlex
-import signal
 import sys
 import time
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -17,6 +15,7 @@ from rich.text import Text
 
 from dataknobs_data.cli.exits import Exit
 from dataknobs_data.cli.options import Debug
+from dataknobs_data.cli.signals import ended_by_sigterm
 from dataknobs_data.embedded import SeaweedServer
 from dataknobs_data.exceptions import DatabaseConnectionError
 
@@ -38,10 +37,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print address and keys as on
 
 def serve(port: Port = None, directory: Directory = None, json: Json = False, debug: Debug = False) -> int:
     """Run an S3 store on this machine until Ctrl-C."""
-    signal.signal(signal.SIGTERM, _interrupt)
     server = SeaweedServer(port=port, directory=directory)
     try:
-        with server:
+        with ended_by_sigterm(), server:
             (_announce_to_programs if json else _announce)(server)
             while server.running:
                 time.sleep(POLL_SECONDS)
@@ -50,10 +48,6 @@ def serve(port: Port = None, directory: Directory = None, json: Json = False, de
             print("\nstopped")
         return Exit.OK
     raise DatabaseConnectionError(f"{server.name} ended by itself")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _announce(server: SeaweedServer) -> None:

@@ -7,7 +7,7 @@ from typing import cast
 
 from dataknobs_data.documents import Document, Verb
 from dataknobs_data.engine import Bulk, ErrorSink
-from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.exceptions import DataknobsDataError, IncompatibleStoreError
 from dataknobs_data.query import Query
 from dataknobs_data.s3.cache import Recent
 from dataknobs_data.s3.deleting import Deleter
@@ -89,9 +89,15 @@ class TieredLayout(Layout):
         return TieredBulk(verb, apply, lambda: _tiers(writers), self.parts.settings.pack_threshold)
 
     def maintenance(self, writers: Callable[[], Writers]) -> Maintenance:
-        return Maintenance(_tiers(writers))
+        return Maintenance(self.parts, self.table, lambda: _tiers(writers))
 
     def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> TieredWriters:
+        if not found.conditional_put:
+            raise IncompatibleStoreError(
+                f"{self.parts.place} ignores the conditions If-None-Match and If-Match on PUT, on which the table's log stands: "
+                "two writers would undo each other's loads; set layout: objects",
+                condition="conditional PUT",
+            )
         return TieredWriters(self, found, check_key)
 
     # ------------------------------------------------------------------ by id

@@ -34,6 +34,7 @@ class CompactReport:
     adopted        loads that had died after their commit, and are finished now
     checkpoint     whether the log got one
     seconds        it took
+    warnings       what lifecycle rules of the bucket will do to the database that they must not
     """
 
     version: int | None
@@ -49,6 +50,7 @@ class CompactReport:
     adopted: int
     checkpoint: bool
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     def followed_by(self, later: CompactReport) -> CompactReport:
         """This and another run right after it."""
