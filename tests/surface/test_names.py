@@ -117,15 +117,18 @@ def s3_types(thing: Any) -> Iterator[type]:
         found = inspect.getattr_static(thing, name)
         method = found.fget if isinstance(found, property) else found
         for hint in get_type_hints(method).values() if inspect.isfunction(method) else ():
-            yield from (one for one in types_in(hint) if one.__module__.startswith("dataknobs_data.s3"))
+            yield from ours_in(hint)
+    if dataclasses.is_dataclass(thing):
+        for field in dataclasses.fields(thing):
+            yield from ours_in(get_type_hints(thing)[field.name])
 
 
-def types_in(hint: Any) -> Iterator[type]:
-    """The classes in an annotation."""
-    if isinstance(hint, type):
+def ours_in(hint: Any) -> Iterator[type]:
+    """The classes in an annotation that are the S3 database's own."""
+    if isinstance(hint, type) and hint.__module__.startswith("dataknobs_data.s3"):
         yield hint
-    for part in get_args(hint):
-        yield from types_in(part)
+    for part in hint if isinstance(hint, list) else get_args(hint):  # a list: what a callable is called with
+        yield from ours_in(part)
 
 
 def test_whatever_the_s3_database_hands_out_can_be_imported_from_where_it_is() -> None:

@@ -30,10 +30,10 @@ from dataknobs_data.s3.admin.replication.section import Replication
 from dataknobs_data.s3.admin.versions import History, Version, Versioning
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import Steps, finished, next_step
-from dataknobs_data.s3.archive.states import Restoration, RestoreStatus
+from dataknobs_data.s3.archive.states import Restoration, RestoreState, RestoreStatus
 from dataknobs_data.s3.costs.explain import Explain
-from dataknobs_data.s3.costs.prices import ClassPrices, Prices
-from dataknobs_data.s3.costs.restoring import RestoreEstimate
+from dataknobs_data.s3.costs.prices import ClassPrices, Prices, Tier
+from dataknobs_data.s3.costs.restoring import Offer, RestoreEstimate
 from dataknobs_data.s3.costs.storage import StorageEstimate
 from dataknobs_data.s3.costs.usage import Usage
 from dataknobs_data.s3.engine import S3Engine
@@ -71,12 +71,14 @@ __all__ = [
     "LogEntry",
     "ObjectEncryption",
     "ObjectLock",
+    "Offer",
     "Plan",
     "Prices",
     "PublicAccess",
     "Replication",
     "Restoration",
     "RestoreEstimate",
+    "RestoreState",
     "RestoreStatus",
     "RoleDocuments",
     "S3Database",
@@ -85,6 +87,7 @@ __all__ = [
     "SyncS3Database",
     "TableStats",
     "TagReport",
+    "Tier",
     "Usage",
     "VacuumReport",
     "Version",
