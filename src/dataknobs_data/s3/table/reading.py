@@ -24,7 +24,7 @@ from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.packs import end_of, start_of
-from dataknobs_data.s3.table.shape import ID, Shape
+from dataknobs_data.s3.table.shape import ID, SYSTEM, Shape
 from dataknobs_data.s3.table.spans import Ranges, Span, SpanFile, joined
 
 TAIL_GUESS = 1 << 16
@@ -85,12 +85,20 @@ class PackReader:
         spans = joined(span for group in chosen for span in self._chunks(group, wanted))
         fetched = self._ranges(spans) if spans else []
         parts = [(start, content) for (start, _), content in zip(spans, fetched, strict=True)]
-        names = None if wanted is None else [name for name in self.shape.columns if name in wanted]
+        names = None if wanted is None else self._present(wanted)
         try:
             file = pq.ParquetFile(pa.PythonFile(SpanFile(self._size, parts), "r"), metadata=self.metadata)
             return file.read_row_groups(list(chosen), columns=names)
         except (pa.ArrowException, OSError) as error:
             raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
+
+    def _present(self, wanted: set[str]) -> list[str]:
+        """Those of these columns that there are. A companion has not all that a pack has."""
+        names = [name for name in self.metadata.schema.names if name in wanted]
+        missing = [name for name in SYSTEM if name in wanted and name not in names]
+        if missing:
+            raise DataFormatError(f"{self.name}: not a pack of records: its column {missing[0]!r} is missing")
+        return names
 
     def _chunks(self, group: int, wanted: set[str] | None) -> Iterator[Span]:
         whole = self.metadata.row_group(group)
