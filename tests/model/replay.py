@@ -34,7 +34,7 @@ from dataknobs_data.s3.steps import current_step
 from dataknobs_data.s3.store import PutOptions
 from dataknobs_data.s3.stores import connection
 from dataknobs_data.s3.table.actions import Add
-from dataknobs_data.s3.table.log import Committed, Job
+from dataknobs_data.s3.table.log import Committed, Job, Log
 from dataknobs_data.s3.table.shape import Shape, grow
 from dataknobs_data.s3.table.writing import packs
 from dataknobs_data.s3.tiered.catalog import LOAD, tags_of
@@ -51,6 +51,9 @@ AWS = Place("bucket", "https://s3.amazonaws.com")
 
 SETTINGS = {"bucket": "bucket", "layout": "tiered", "pack_threshold": 1, "cache_ttl": 0, "max_workers": 2}
 WAIT_SECONDS = 20
+
+PAUSE = 1000
+"""Seconds after which nothing runs any more that ran before."""
 
 STEPS = 7
 """After how many of them somebody dies at the latest; few operations take more."""
@@ -93,8 +96,8 @@ def _document(value: str, born: str, replaces: frozenset[str] = frozenset()) -> 
 
 
 @cache
-def prepared(start: str) -> Store:
-    """A store with that state of the model (tiers.STARTS) in it."""
+def prepared(start: str, *, table: bool) -> Store:
+    """A store with that state of the model (tiers.STARTS) in it. `table`: with an empty one at least."""
     world = FakeWorld()
     store, state = Store(world), tiers.STARTS[start]
     store.put(KEYS.format, b'{"format": %d, "layout": "tiered"}' % FORMAT, PutOptions(), None)
@@ -106,6 +109,10 @@ def prepared(start: str) -> Store:
         store.put(OBJECT, tombstone.encode(), PutOptions(tombstone.headers()), None)
     if state.ver:
         _make_table(store, world, state)
+    elif table:
+        log = Log(caller(store, world), KEYS, world.runtime, 1)
+        log.ensure(Shape().schema_string(), Job("start", "CREATE TABLE"))
+        log.close()
     return store
 
 
@@ -200,10 +207,13 @@ class Observer:
 
 
 # ---------------------------------------------------------------------------------------------- steps
+LISTINGS = {"log": KEYS.log, "marks": KEYS.loads, "objects": KEYS.prefix}
+
+
 def _kind(method: str, key: str) -> str | None:
     """What a request is about."""
     if method == "list_page":
-        return "log" if key.startswith(KEYS.log) else "objects"
+        return next((kind for kind, prefix in LISTINGS.items() if key.startswith(prefix)), None)
     if key == OBJECT:
         return "object"
     if key.startswith(KEYS.log) and method == "put":
@@ -371,6 +381,18 @@ def _delete(database: S3Database, name: str) -> bool:
     return database.delete(RECORD)
 
 
+def _compact(database: S3Database, name: str) -> None:
+    database.compact()
+
+
+def _compact_in_model(s: Any, loc: Any) -> Any:
+    """A compaction beside others: they have only begun, so nothing is old enough to be adopted or deleted yet."""
+    tiers.LIVE_LOADS.update(s.tags)
+    s, loc = tiers.compact(s, loc)
+    tiers.LIVE_LOADS.clear()
+    return s, ("done", None) if loc[0] in ("drop", "void") else loc
+
+
 def _read(database: S3Database, name: str = "") -> str | None:
     record = database.read(RECORD)
     return record["v"] if record else None
@@ -382,6 +404,7 @@ KINDS = {
     "update": Kind("change", _update, tiers.change),
     "delete": Kind("change", _delete, lambda name: tiers.change(None)),
     "bulk update": Kind("bulk_update", _bulk_update, tiers.bulk_update, singly="change"),
+    "compact": Kind("compact", _compact, lambda name: _compact_in_model),
     "read": Kind("read", _read, lambda name: tiers.read),
     "held update": Kind("change", _update, tiers.change, held=True),
     "held delete": Kind("change", _delete, lambda name: tiers.change(None), held=True),
@@ -446,14 +469,20 @@ def covering(start: str, names: Sequence[str]) -> Iterator[list[int]]:
             yield schedule
 
 
+RESTED: set[Any] = set()
+"""Ends from which the way to rest was held against the model's already."""
+
+
 class Run:
     """One run of code and model together."""
 
     def __init__(self, start: str, names: Sequence[str]) -> None:
         self._world = FakeWorld(dice=0.0)
-        self._store = prepared(start).copy(self._world)
+        # a compaction begins a table with a commit of its own, which the model does not know
+        self._store = prepared(start, table="compact" in names).copy(self._world)
         self._programs = Programs(start, names)
         self.node = self._programs.first
+        self._ids = map("rest_{}".format, itertools.count()).__next__
         self._title = f"{start}: {' | '.join(names)}"
         self._taken: list[str] = []
         self._observer = Observer(self._store, self._world)
@@ -479,6 +508,7 @@ class Run:
                 steps -= number == mortal
                 self._step(number)
             self._read_all()
+            self._come_to_rest()
         finally:
             for actor in self._actors:
                 actor.end()
@@ -516,6 +546,26 @@ class Run:
             raise Mismatch(f"{self._story()}\nreading: {error!r}") from error
         finally:
             database.close()
+
+    def _come_to_rest(self) -> None:
+        """When all are gone, compactions alone make the same of it as in the model."""
+        key = seen_in_model(self.node[0], self._programs.start), self._title
+        if key in RESTED:
+            return
+        RESTED.add(key)
+        tiers.LIVE_LOADS.clear()
+        state = tiers.come_to_rest(self.node[0])
+        for _ in range(3):
+            self._world.seconds += PAUSE
+            database = _database(self._store, replace(self._world.runtime, new_id=self._ids), {})
+            try:
+                database.compact(wait=True)
+            finally:
+                database.close()
+        found, wanted = self._observer.look(), seen_in_model(state, self._programs.start)
+        self._same("the store at rest", replace(found, version=0), replace(wanted, version=0))
+        self.node = (state, ())
+        self._read_all()
 
     def _same(self, what: str, code: Any, model: Any) -> None:
         if code != model:

@@ -14,6 +14,7 @@ Shared state
   rows  rows of this id in the newest table version: (value, born)
   ver   commits in the log; a commit is a compare-and-set on it
   fin   births whose bulk load said in its journal that it is finished
+  tags  births of rows of which the log says that they are a load's, so that its journal tells whether it is finished
 
 Rules
   reader      of one record: object and log in any order, or at once (the grace period below allows it), then packs. A reader
@@ -39,11 +40,12 @@ Rules
               (its deadline and the grace period are over): log, object, then its journal, read afresh. Where a foreign document
               stands, it lost, and its rows are taken back; otherwise its journal is marked finished. The object may have been
               read before the load was over: creators who put theirs after its commit see its row, and take theirs back.
-  compaction  folds a document only over rows of its own birth or of births it replaces. An untouched document in front of a
-              finished row of another birth is a creator that died in the race: it is removed (conditionally). Deletes only
-              what it folded, DELETE If-Match, after a commit (even one that changes nothing), and only a GRACE PERIOD after
-              that commit: longer than the deadline of any operation, so that whoever looked at the log before it still
-              meets the object.
+  compaction  log, objects, journals of the loads whose births tag rows, commit on that version; rows of finished loads lose
+              their tags by it. It folds a document only over rows of its own birth or of births it replaces. An untouched
+              document in front of a finished row of another birth is a creator that died in the race: it is removed
+              (conditionally). Deletes only what it folded, DELETE If-Match, after a commit (even one that changes nothing),
+              and only a GRACE PERIOD after that commit: longer than the deadline of any operation, so that whoever looked
+              at the log before it still meets the object.
 
 Liveness, checked at every end: when nobody runs any more, compactions alone bring the store to rest: no object, every row
 of a finished birth, and a reader sees what it saw before.
@@ -85,7 +87,7 @@ MISTAKES = (
 BROKEN = set()
 LAST = 10**6
 
-State = namedtuple("State", "hot rows ver etags fin")
+State = namedtuple("State", "hot rows ver etags fin tags", defaults=(frozenset(),))
 Doc = namedtuple("Doc", "value born replaces etag")
 Tomb = namedtuple("Tomb", "kills etag")
 NOTHING = frozenset()
@@ -104,9 +106,11 @@ def delete_if(s, etag):
     return (s._replace(hot=None) if gone else s), gone
 
 
-def commit(s, on_version, rows):
+def commit(s, on_version, rows, settled=NOTHING, tagged=NOTHING):
+    """`settled`: births whose rows bear no tag from now on; `tagged`: whose rows bear one."""
     ok = s.ver == on_version
-    return (s._replace(rows=rows, ver=s.ver + 1) if ok else s), ok
+    tags = (s.tags - settled | tagged) & births(rows)
+    return (s._replace(rows=rows, ver=s.ver + 1, tags=tags) if ok else s), ok
 
 
 def visible(hot, rows):
@@ -196,7 +200,7 @@ def load(v):
         if pc == "confirm":
             return done(s, "duplicate") if s.rows else (s, ("single", "start"))
         if pc == "commit":
-            s2, ok = commit(s, loc[1], frozenset({(v, v)}))
+            s2, ok = commit(s, loc[1], frozenset({(v, v)}), tagged={v})
             return (s2, ("check",)) if ok else (s, ("start",))
         if pc == "check":  # HEAD again
             again = s.hot is not None and "load does not look again" not in BROKEN
@@ -279,7 +283,7 @@ def bulk_update(v):
             return (s, ("single", "start")) if s.rows else done(s, False)
         if pc == "commit":
             born = next(iter(loc[2]))[1]
-            s2, ok = commit(s, loc[1], frozenset({(v, born)}))
+            s2, ok = commit(s, loc[1], frozenset({(v, born)}), settled={born})
             return done(s2, True) if ok else (s, ("start", loc[2]))
         if pc == "single":
             s2, inner = change(v)(s, loc[1:])
@@ -292,43 +296,62 @@ LIVE_LOADS = set()
 """Births of loads that may still be running: nobody adopts them. The explorer keeps it, as deadlines and clocks do in the code."""
 
 
+def foreign_behind(seen, rows):
+    """The births behind an object that it does not declare dead."""
+    return births(rows) - (seen.kills if isinstance(seen, Tomb) else seen.replaces | {seen.born})
+
+
+def left(seen):
+    """What a compaction does about a document with foreign rows behind it, which it does not fold."""
+    return ("void", seen) if seen.value == seen.born else ("done", None)
+
+
+def is_left(seen, rows):
+    return isinstance(seen, Doc) and foreign_behind(seen, rows) and "compactor folds over foreign rows" not in BROKEN
+
+
+def plan(seen, version, rows, settled):
+    """`settled`: births of finished loads, whose rows need no tag any more."""
+    if not settled and (seen is None or is_left(seen, rows)):
+        return left(seen) if seen else ("done", None)
+    return "fold", seen, version, rows, settled
+
+
 def compact(s, loc):
     pc = loc[0]
     if "objects before log when committing" in BROKEN and pc == "start":
         return done(s, None) if s.hot is None else (s, ("late", s.hot))
     if pc == "late":
-        return s, ("fold", loc[1], s.ver, s.rows)
+        return s, ("fold", loc[1], s.ver, s.rows, NOTHING)
     if pc == "start":
-        return s, ("object", s.ver, s.rows)
+        return s, ("object", s.ver, s.rows, s.tags)
     if pc == "object":
-        open_loads = births(loc[2]) - s.fin
-        if open_loads and "nobody adopts a dead load" not in BROKEN:
-            return s, ("journal", s.hot, loc[1], loc[2], open_loads)
-        return done(s, None) if s.hot is None else (s, ("fold", s.hot, loc[1], loc[2]))
+        _, version, rows, tags = loc
+        if tags and "nobody adopts a dead load" not in BROKEN:
+            return s, ("journal", s.hot, version, rows, tags, s.fin)
+        return s, plan(s.hot, version, rows, NOTHING)
     if pc == "journal":  # whose load is over, and not finished?
-        _, hot, version, rows, open_loads = loc
-        dead = (open_loads if "adoption judged by an old journal" in BROKEN else open_loads - s.fin) - LIVE_LOADS
-        if dead:
-            return s, ("adopt", min(dead), hot, version, rows)
-        return done(s, None) if hot is None else (s, ("fold", hot, version, rows))
+        _, hot, version, rows, tags, before = loc
+        dead = tags - (before if "adoption judged by an old journal" in BROKEN else s.fin) - LIVE_LOADS
+        return s, ("adopt", min(dead), hot, version, rows) if dead else plan(hot, version, rows, tags & s.fin)
     if pc == "adopt":
         _, born, hot, version, rows = loc
         if foreign_to(born, hot) and "adoption does not look at the object" not in BROKEN:
             return commit(s, version, frozenset(r for r in rows if r[1] != born))[0], ("start",)
         return s._replace(fin=s.fin | {born}), ("start",)
     if pc == "fold":
-        seen, version, rows = loc[1:]
-        dead = seen.kills if isinstance(seen, Tomb) else seen.replaces | {seen.born}
-        foreign = births(rows) - dead
-        if foreign and isinstance(seen, Doc) and "compactor folds over foreign rows" not in BROKEN:
-            return (s, ("void", seen)) if seen.value == seen.born else done(s, None)
+        _, seen, version, rows, settled = loc
+        if seen is None or is_left(seen, rows):  # only tags are taken off
+            s2, ok = commit(s, version, rows, settled)
+            return s2, ("start",) if not ok else left(seen) if seen else ("done", None)
+        foreign = foreign_behind(seen, rows)
         keep = (
             NOTHING if "compactor folds over foreign rows" in BROKEN else frozenset(r for r in rows if r[1] in foreign)
         )
         new = frozenset({(seen.value, seen.born)}) if isinstance(seen, Doc) else NOTHING
         if keep | new == rows and "compactor skips a commit that changes nothing" in BROKEN:
             return s, ("drop", seen)  # that empty commit is the fence
-        s2, ok = commit(s, version, keep | new)
+        s2, ok = commit(s, version, keep | new, settled | births(new))
         if ok and isinstance(seen, Doc):
             s2 = s2._replace(fin=s2.fin | {seen.born})
         return (s2, ("drop", seen)) if ok else (s, ("start",))
