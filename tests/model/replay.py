@@ -31,7 +31,8 @@ from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.format import FORMAT
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.steps import current_step
-from dataknobs_data.s3.store import PutOptions
+from dataknobs_data.s3.store import Fault, PutOptions
+from dataknobs_data.s3.store import Kind as FaultKind
 from dataknobs_data.s3.stores import connection
 from dataknobs_data.s3.table.actions import Add
 from dataknobs_data.s3.table.log import Committed, Job, Log
@@ -75,6 +76,9 @@ class Store(LogStore):
         return self._object(key)[0][offset : offset + length]
 
     def head_bucket(self) -> None: ...
+
+    def control(self, operation: str, **parameters: Any) -> dict[str, Any]:
+        raise Fault(FaultKind.UNSET, operation)
 
     def close(self) -> None: ...
 
