@@ -24,10 +24,10 @@ from dataknobs_data.s3.faults import public_error, translated
 from dataknobs_data.s3.format import FormatFile
 from dataknobs_data.s3.keys import LONG_SEGMENT_BYTES, Keys, longest_segment_bytes
 from dataknobs_data.s3.layout import Layout, Parts, Writers
+from dataknobs_data.s3.layouts import default_layout, layout_of
 from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
-from dataknobs_data.s3.objects_layout import ObjectsLayout
 from dataknobs_data.s3.presence import Presence
 from dataknobs_data.s3.probe import (
     capabilities,
@@ -36,7 +36,7 @@ from dataknobs_data.s3.probe import (
     require_conditions,
     require_encryption,
 )
-from dataknobs_data.s3.settings import OBJECTS, TIERED, S3Settings
+from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.tags import NOT_SHARED, Tagger, TagReport
 
@@ -298,17 +298,3 @@ class S3Engine(Engine):
     def usage(self) -> Usage:
         """What was sent since the database was opened."""
         return self._caller.meter.usage()
-
-
-def default_layout() -> str:
-    """Of a new database."""
-    return OBJECTS
-
-
-def layout_of(name: str, parts: Parts) -> Layout:
-    """The layout of that name."""
-    if name == TIERED:
-        from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
-
-        return TieredLayout(parts)
-    return ObjectsLayout(parts)
