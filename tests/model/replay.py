@@ -53,6 +53,9 @@ AWS = Place("bucket", "https://s3.amazonaws.com")
 SETTINGS = {"bucket": "bucket", "layout": "tiered", "pack_threshold": 1, "cache_ttl": 0, "max_workers": 2}
 WAIT_SECONDS = 20
 
+FIRST_ETAG = 1
+"""In the model, of the object that is there from the start."""
+
 PAUSE = 1000
 """Seconds after which nothing runs any more that ran before."""
 
@@ -140,6 +143,28 @@ def _make_table(store: Store, world: FakeWorld, state: Any) -> None:
     table.close()
     assert made.snapshot.version + 1 == 1
     assert len([name for name in store.files() if name.endswith(".json")]) == state.ver
+
+
+@cache
+def folded(start: str) -> Store:
+    """As `prepared`, after a compaction that has deleted nothing yet (`folded_in_model`)."""
+    world = FakeWorld()
+    store = prepared(start, table=True).copy(world)
+    world.seconds += PAUSE
+    database = _database(store, replace(world.runtime, new_id=map("before_{}".format, itertools.count()).__next__), {})
+    try:
+        database.compact()
+    finally:
+        database.close()
+    return store
+
+
+def folded_in_model(state: Any) -> Any:
+    """The state after a compaction that has still to delete what it has folded."""
+    loc = ("start",)
+    while loc[0] not in ("drop", "done"):
+        state, loc = tiers.compact(state, loc)
+    return state
 
 
 # ---------------------------------------------------------------------------------------------- what lies in it
@@ -333,6 +358,7 @@ class Kind:
 
     part    what the names of its steps begin with in the code; `singly`: those that it takes as if it were a single one
     held    it begins with a copy of the document that was read before
+    late    it begins when there has been a compaction, long ago
     """
 
     part: str
@@ -340,6 +366,7 @@ class Kind:
     program: Callable[[str], Callable[[Any, Any], Any]]
     held: bool = False
     singly: str = ""
+    late: bool = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -397,6 +424,13 @@ def _compact_in_model(s: Any, loc: Any) -> Any:
     return s, ("done", None) if loc[0] in ("drop", "void") else loc
 
 
+def _late_in_model(s: Any, loc: Any) -> Any:
+    """A compaction long after another one: what that has folded, and nobody has changed since, is deleted."""
+    if loc[0] == "object" and s.hot is not None and s.hot.etag == FIRST_ETAG:
+        return s, ("drop", s.hot)
+    return tiers.compact(s, loc) if loc[0] == "drop" else _compact_in_model(s, loc)
+
+
 def _read(database: S3Database, name: str = "") -> str | None:
     record = database.read(RECORD)
     return record["v"] if record else None
@@ -409,6 +443,7 @@ KINDS = {
     "delete": Kind("change", _delete, lambda name: tiers.change(None)),
     "bulk update": Kind("bulk_update", _bulk_update, tiers.bulk_update, singly="change"),
     "compact": Kind("compact", _compact, lambda name: _compact_in_model),
+    "late compact": Kind("compact", _compact, lambda name: _late_in_model, late=True),
     "read": Kind("read", _read, lambda name: tiers.read),
     "held update": Kind("change", _update, tiers.change, held=True),
     "held delete": Kind("change", _delete, lambda name: tiers.change(None), held=True),
@@ -424,6 +459,9 @@ class Programs:
         self.names = [f"{name.replace(' ', '-')}{number}" for number, name in enumerate(names)]
         self.programs = [kind.program(name) for kind, name in zip(self.kinds, self.names, strict=True)]
         self.start = tiers.STARTS[start]
+        self.late = any(kind.late for kind in self.kinds)
+        if self.late:
+            self.start = folded_in_model(self.start)._replace(etags=FIRST_ETAG + 1)
         begun = ("start",)
         held = isinstance(self.start.hot, tiers.Doc)
         locs = [
@@ -482,9 +520,12 @@ class Run:
 
     def __init__(self, start: str, names: Sequence[str]) -> None:
         self._world = FakeWorld(dice=0.0)
-        # a compaction begins a table with a commit of its own, which the model does not know
-        self._store = prepared(start, table="compact" in names).copy(self._world)
         self._programs = Programs(start, names)
+        if self._programs.late:
+            self._store = folded(start).copy(self._world)
+            self._world.seconds += 2 * PAUSE
+        else:  # a compaction begins a table with a commit of its own, which the model does not know
+            self._store = prepared(start, table="compact" in names).copy(self._world)
         self.node = self._programs.first
         self._ids = map("rest_{}".format, itertools.count()).__next__
         self._title = f"{start}: {' | '.join(names)}"
