@@ -26,12 +26,9 @@ from screen import Screen
 BUCKET, PREFIX = "flights", "2013-archive/"
 FLIGHTS = 336_776
 ONE_FLIGHT = "2013/01/01/EWR-UA1545-0515"
-LAST_DAY = "2013/01/31/"
-
-
-def january() -> Query:
-    """What is archived."""
-    return Query().filter("month", "=", 1)
+OTHER_FLIGHT = "2013/07/04/JFK-AA701-0540"
+MIB = 1024 * 1024
+LAST_DAY = "2013/12/31/"
 
 
 def main() -> int:
@@ -56,13 +53,15 @@ def tell(screen: Screen, opened: ExitStack, postgres: PostgresServer, seaweed: S
     source = opened.enter_context(flights_table(postgres))
     archive = opened.enter_context(bucket(seaweed))
     load(screen, source, postgres)
-    moved = archive_january(screen, source, archive)
-    change_one(screen, archive)
+    archive_all(screen, source, archive)
     reader = opened.enter_context(bucket(seaweed))  # another program, which knows nothing yet
+    read_two(screen, reader)
+    change_one(screen, archive)
     search_twice(screen, reader)
-    count_twice(screen, archive, moved)
+    count_twice(screen, archive, FLIGHTS)
     deleted = delete_last_day(screen, archive)
-    compare(screen, source, reader, moved - deleted)
+    compact(screen, archive, deleted)
+    compare(screen, source, reader, FLIGHTS - deleted)
 
 
 def flights_table(server: PostgresServer) -> PostgresDatabase:
@@ -85,6 +84,7 @@ def bucket(server: SeaweedServer) -> S3Database:
         {
             "bucket": BUCKET,
             "prefix": PREFIX,
+            "layout": "tiered",
             "endpoint_url": server.endpoint,
             "region": server.region,
             "access_key_id": server.access_key,
@@ -130,18 +130,25 @@ def load(screen: Screen, source: PostgresDatabase, server: PostgresServer) -> No
     agree("rows in PostgreSQL", stored, FLIGHTS)
 
 
-def archive_january(screen: Screen, source: PostgresDatabase, archive: S3Database) -> int:
-    """One month from PostgreSQL into the bucket; how many records that were."""
-    with screen.step("Archive January, one object a flight", archive):
-        rows = source.count(january())
-        with streamed(source, january()) as found:
-            ids = archive.batch_create(screen.progress(found, total=rows))
-        screen.say(f"{rows:,} rows found by PostgreSQL, {len(ids):,} records written")
-        stored = archive.count()
-        screen.say(f"{stored:,} records counted in the bucket")
-    agree("records written", len(ids), rows)
-    agree("records in the bucket", stored, rows)
-    return stored
+def archive_all(screen: Screen, source: PostgresDatabase, archive: S3Database) -> None:
+    """All of it from PostgreSQL into the bucket: packs of many records, and one commit that makes them visible."""
+    archive.connect()
+    with screen.step("Archive all of it, in one commit", archive):
+        with streamed(source, Query()) as found:
+            ids = archive.batch_create(screen.progress(found, total=FLIGHTS))
+        screen.say(f"{len(ids):,} records written; every one is there, or none")
+    agree("records written", len(ids), FLIGHTS)
+    stats = archive.stats()
+    screen.say(f"{stats.bytes / MIB:.1f} MiB in {stats.packs} Parquet file(s), {stats.bytes / FLIGHTS:.0f} bytes a flight")
+
+
+def read_two(screen: Screen, reader: S3Database) -> None:
+    """One record out of all: the first look opens the table, the next needs only what it is after."""
+    reader.connect()
+    for what, id in (("Read one flight of 336,776", ONE_FLIGHT), ("Read another one", OTHER_FLIGHT)):
+        with screen.step(what, reader):
+            flight = read(reader, id)
+            screen.say(f"{id} to {flight['dest']}, {flight['dep_delay']} min late")
 
 
 def change_one(screen: Screen, archive: S3Database) -> None:
@@ -163,9 +170,8 @@ def change_one(screen: Screen, archive: S3Database) -> None:
 
 
 def search_twice(screen: Screen, reader: S3Database) -> None:
-    """Filters, a sort and a limit; documents that did not change are not downloaded again."""
+    """Filters, a sort and a limit, by the columns that the query asks about."""
     query = Query().filter("dest", "=", "SFO").filter("dep_delay", ">", 60).sort("dep_delay", "DESC").limit(5)
-    reader.connect()
     with screen.step("Search: the 5 latest flights to SFO", reader):
         found = reader.search(query)
         names = ("dep_delay", "carrier", "flight", "origin", "dest")
@@ -176,7 +182,7 @@ def search_twice(screen: Screen, reader: S3Database) -> None:
 
 
 def count_twice(screen: Screen, archive: S3Database, expected: int) -> None:
-    """The first count lists the bucket, the second answers from that listing."""
+    """The first count looks at both tiers, the second answers from that look."""
     for what in ("Count the records", "Count them again"):
         with screen.step(what, archive):
             counted = archive.count()
@@ -194,10 +200,21 @@ def delete_last_day(screen: Screen, archive: S3Database) -> int:
     return deleted
 
 
+def compact(screen: Screen, archive: S3Database, deleted: int) -> None:
+    """The change and the deletions were objects before the table; now they become part of it, for other programs to see."""
+    with screen.step("Compact: what other programs see is what we see", archive):
+        report = archive.compact(full=True)
+        screen.say(f"{report.folded} record folded, {report.buried:,} deletions carried out, in version {report.version} of the table")
+        stats = archive.stats()
+        screen.say(f"{stats.rows:,} rows in the table")
+    agree("deletions carried out", report.buried, deleted)
+    agree("rows in the table", stats.rows, FLIGHTS - deleted)
+
+
 def compare(screen: Screen, source: PostgresDatabase, reader: S3Database, expected: int) -> None:
     """Every record in the bucket against its row in PostgreSQL, field by field."""
     with screen.step("Compare every record with its row", reader):
-        with streamed(source, january()) as found, streamed(reader, Query()) as records:
+        with streamed(source, Query()) as found, streamed(reader, Query()) as records:
             rows = (row for row in found if not str(row.id).startswith(LAST_DAY))
             pairs = screen.progress(zip(rows, records, strict=True), total=expected)
             compared = sum(same(row, record) for row, record in pairs)
