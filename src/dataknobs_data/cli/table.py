@@ -66,7 +66,7 @@ def vacuum(
         print_json(asdict(found))
     else:
         _say(found)
-        if dry_run:
+        if dry_run and _files(found):
             output.say("nothing was deleted: this is a dry run", "dim")
     return Exit.OK
 
@@ -81,11 +81,14 @@ def _parsed(text: str) -> timedelta:
 def _files(report: VacuumReport) -> str:
     parts = [f"{report.files:,} file{_s(report.files)} ({report.bytes:,} bytes)"] if report.files else []
     parts += [f"the marks of {report.loads:,} load{_s(report.loads)}"] if report.loads else []
-    return " and ".join(parts) or "nothing"
+    return " and ".join(parts)
 
 
 def _say(report: VacuumReport) -> None:
-    output.say(f"{'to be deleted' if report.dry_run else 'deleted'}: {_files(report)}")
+    if found := _files(report):
+        output.say(f"{'to be deleted' if report.dry_run else 'deleted'}: {found}")
+    else:
+        output.say("nothing to delete")
     reasons = {
         "were part of the table within the retention": report.kept_for_readers,
         "belong to loads under way": report.kept_for_loads,
