@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.fences import Ages
-from dataknobs_data.s3.tiered.front import Front
+from dataknobs_data.s3.tiered.front import Front, standing
 from dataknobs_data.s3.tiered.loading import foreign_to
 from dataknobs_data.s3.tiered.rewriting import taken_back
 from dataknobs_data.s3.tiered.table import View
@@ -53,9 +51,4 @@ class Loads:
 
     def _is_foreign(self, birth: str, id: str, front: Front) -> bool:
         line = front.documents.get(id) or front.tombstones[id]
-        return foreign_to(birth, self._tiers.parts.objects.look_listed(id, line))
-
-
-def retagged(packs: Iterable[Packed], loads: Loads) -> list[Packed]:
-    """The packs that bear the birth of a load which is finished."""
-    return [pack for pack in packs if pack.load is not None and pack.load in loads.finished]
+        return foreign_to(birth, standing(self._tiers.parts.objects, id, line))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -13,6 +13,7 @@ from dataknobs_data.s3.objects import Objects, Stored
 from dataknobs_data.s3.store import Fault, Kind, Listed
 from dataknobs_data.s3.tiered.fences import Ages
 from dataknobs_data.s3.tiered.front import Front
+from dataknobs_data.s3.tiered.packing import COLD
 from dataknobs_data.s3.tiered.places import is_untouched
 from dataknobs_data.s3.tiered.table import Row
 
@@ -27,8 +28,9 @@ class Plan:
     bury      tombstones whose rows go
     void      untouched documents of creators that died in a race with a finished load
     drop      objects that were folded by an earlier compaction, long enough ago to be deleted
-    waiting   folded by an earlier one, but not long enough ago; `unfenced` are those of them that no commit has shut in yet
-    left      stay as they are
+    waiting   folded by an earlier one, but not long enough ago; `unfenced` are tombstones among them that no commit has shut
+              in yet
+    left      stay as they are, and why
     """
 
     fold: dict[str, Listed] = field(default_factory=dict)
@@ -44,11 +46,6 @@ class Plan:
         """These rows go."""
         for row in rows:
             self.dead.setdefault(row.pack.path, set()).add((row.id, row.born))
-
-    @property
-    def needs_commit(self) -> bool:
-        """Whether a commit, even one that changes nothing, brings objects nearer to being deleted."""
-        return bool(self.fold or self.bury or self.unfenced)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +64,10 @@ class Planner:
     remembered  ids of objects that this process has folded itself, and that only wait
     """
 
-    def __init__(self, front: Front, rows: Rows, ages: Ages, remembered: Container[str]) -> None:
+    def __init__(self, front: Front, rows: Rows, ages: Ages, remembered: Collection[str]) -> None:
         self._front = front
         self._rows = rows
-        self._fence, self._newest = ages.fence(), ages.newest()
+        self._fence, self._quiet = ages.fence(), ages.is_quiet()
         self._remembered = remembered
         self._seen: dict[str, _Seen | str] = {}
 
@@ -86,6 +83,10 @@ class Planner:
             return _Seen(document.born, document.revision, document.replaces, is_untouched(found))
 
         self._seen = dict(zip(behind, many.map(look, behind), strict=True))
+
+    def new_ids(self) -> list[str]:
+        """Of the documents that become rows wherever their packs are."""
+        return [id for id in self._front.documents if id not in self._rows and id not in self._remembered]
 
     def dead(self) -> Counter[str]:
         """How many rows of each pack, by path, could go."""
@@ -127,7 +128,7 @@ class Planner:
         if id in self._remembered:
             plan.waiting[id] = line
         elif not killed:
-            self._folded(plan, id, line)
+            self._buried(plan, id, line)
         elif _all_in(killed, rewritten):
             plan.bury[id] = line
             plan.kill(killed)
@@ -149,22 +150,20 @@ class Planner:
             if document.untouched and is_void(line, foreign):
                 plan.void[id] = line
             else:
-                plan.left[id] = "a row of another creation lies behind it"
+                plan.left[id] = FOREIGN
         elif _is_folded(document, rows):
-            self._folded(plan, id, line)
+            (plan.drop if self._quiet else plan.waiting)[id] = line
         elif _all_in(rows, rewritten):
             plan.fold[id] = line
             plan.kill(rows)
         else:
             plan.left[id] = UNWORTHY
 
-    def _folded(self, plan: Plan, id: str, line: Listed) -> None:
-        """Nothing of it is missing in the table: it goes, or waits for a commit to be old enough."""
-        if self._fence is not None and line.modified < self._fence:
-            plan.drop[id] = line
-            return
-        plan.waiting[id] = line
-        if self._newest is None or line.modified >= self._newest:
+    def _buried(self, plan: Plan, id: str, line: Listed) -> None:
+        """It hides nothing: it goes, or waits until commits that shut it in are old enough."""
+        fenced = self._fence is not None and line.modified < self._fence
+        (plan.drop if fenced and self._quiet else plan.waiting)[id] = line
+        if not fenced:
             plan.unfenced[id] = line
 
 
@@ -176,19 +175,23 @@ def _all_in(rows: Sequence[Row], rewritten: frozenset[str]) -> bool:
     return all(row.pack.path in rewritten for row in rows)
 
 
+FOREIGN = "a row of another creation lies behind it"
+ARCHIVED = "it lies in an archive storage class"
 UNWORTHY = "the packs behind it have too few dead rows to be made anew; compact(full=True) does"
 
 
 def seen(objects: Objects, id: str, line: Listed) -> Stored | str:
     """The document behind a line of a listing, if it still is the same; else why it stays as it is."""
+    if line.storage_class in COLD:
+        return ARCHIVED
     try:
         found = objects.look_listed(id, line)
-    except DataFormatError as error:
-        return str(error)
+    except DataFormatError:
+        return "it makes no sense: reading it says why"
     except Fault as fault:
         if fault.kind is not Kind.ARCHIVED:
             raise
-        return "it lies in an archive storage class"
+        return ARCHIVED
     if not isinstance(found, Stored) or found.etag != line.etag:
         return "it has just been changed"
     return found

@@ -9,10 +9,11 @@ from functools import cached_property
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.listing import Lister
-from dataknobs_data.s3.objects import Grave, Objects
-from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.objects import Found, Grave, Objects, outlined
+from dataknobs_data.s3.store import Fault, Kind, Listed
 from dataknobs_data.s3.table.shape import BORN, ID
 from dataknobs_data.s3.tombstones import may_be_tombstone
 
@@ -68,12 +69,25 @@ class Front:
 def front_of(listed: Lines, objects: Objects, many: FanOut) -> Front:
     """What a listing shows; one GET for each tombstone that is not in memory. Ask the log after this, never before."""
     doubtful = [id for id, line in listed.items() if may_be_tombstone(line.size)]
-    found = many.map(lambda id: objects.look_listed(id, listed[id]), doubtful)
+    found = many.map(lambda id: standing(objects, id, listed[id]), doubtful)
     graves = {id: one.tombstone.kills for id, one in zip(doubtful, found, strict=True) if isinstance(one, Grave)}
     if not graves:
         return Front(listed)
     documents = {id: line for id, line in listed.items() if id not in graves}
     return Front(documents, graves, {id: listed[id] for id in graves})
+
+
+def standing(objects: Objects, id: str, line: Listed) -> Found:
+    """What stands behind a line of a listing; of what is archived or makes no sense, what its headers say (1 HEAD)."""
+    try:
+        return objects.look_listed(id, line)
+    except Fault as fault:
+        if fault.kind is not Kind.ARCHIVED:
+            raise
+    except DataFormatError:
+        pass
+    head = objects.head(id)
+    return outlined(id, head) if head else None
 
 
 def whole_front(lister: Lister, objects: Objects, many: FanOut, prefix: str = "") -> Front:

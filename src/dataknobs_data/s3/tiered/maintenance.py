@@ -7,7 +7,8 @@ from datetime import timedelta
 
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
-from dataknobs_data.s3.tiered.compaction import Compaction, Progress
+from dataknobs_data.s3.tiered.compaction import Compaction
+from dataknobs_data.s3.tiered.dropping import Progress
 from dataknobs_data.s3.tiered.journals import Journals
 from dataknobs_data.s3.tiered.overview import history, table_stats
 from dataknobs_data.s3.tiered.reports import CompactReport, LogEntry, TableStats, VacuumReport

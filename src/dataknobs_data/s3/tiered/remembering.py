@@ -1,13 +1,13 @@
 """What this process has folded itself, and may delete when its own commits are old enough.
 
-Nothing depends on it: without it the log tells (`fences.py`), but only of the newest compaction. A process that compacts again
-and again within the grace period would never get to delete anything by that alone.
+Nothing depends on it: without it the log tells (`fences.py`), but only when nobody has compacted for a grace period. A process
+that compacts again and again would never get to delete anything by that alone.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from dataknobs_data.s3.store import Listed
@@ -35,14 +35,15 @@ class Folded:
             if lines and sum(len(one.lines) for one in self._commits) + len(lines) <= OBJECTS_MAX:
                 self._commits.append(_Folded(version, dict(lines)))
 
-    def ripe(self, is_old: Callable[[int], bool]) -> list[Listed]:
+    def take(self, is_old: Callable[[int], bool]) -> list[Listed]:
         """Those whose commit is old enough; from now on they are forgotten."""
         with self._lock:
-            ripe = [one for one in self._commits if is_old(one.version)]
-            self._commits = [one for one in self._commits if one not in ripe]
-        return [line for one in ripe for line in one.lines.values()]
+            old = [one for one in self._commits if is_old(one.version)]
+            versions = {one.version for one in old}
+            self._commits = [one for one in self._commits if one.version not in versions]
+        return [line for one in old for line in one.lines.values()]
 
-    def waiting(self, lines: Mapping[str, Listed]) -> Container[str]:
+    def waiting(self, lines: Mapping[str, Listed]) -> Collection[str]:
         """The ids of those among these objects which are remembered as they are."""
         with self._lock:
             known = {id: line.etag for one in self._commits for id, line in one.lines.items()}

@@ -20,7 +20,7 @@ from dataknobs_data.s3.table.shape import BORN, ID, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.table.sweep import Source, without
 from dataknobs_data.s3.table.writing import packs as packs_of
-from dataknobs_data.s3.tiered.catalog import LOAD, Packed
+from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.packing import Uploaded, agree
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.s3.tiered.tiers import Tiers
@@ -119,20 +119,25 @@ def _documents(tiers: Tiers, pack: Uploaded) -> Iterator[Document]:
 
 
 def taken_back(tiers: Tiers, birth: str, ids: Collection[str], deadline: Deadline) -> None:
-    """Takes rows of a load out of the table again: one commit."""
+    """Takes rows of a load out of the table again: one commit.
+
+    Only out of packs that still bear its birth: without it the load is finished, and what it lost was taken back before.
+    """
     job = Job(tiers.parts.runtime.new_id(), WITHDRAWAL, {"load": birth, "records": str(len(ids))})
     made: list[Uploaded] = []
 
     def decide(snapshot: Snapshot) -> list[Action] | None:
         discard_quietly(tiers, made)
         view = tiers.table.view(snapshot)
-        holders = {row.pack.path: row.pack for rows in view.rows(ids).values() for row in rows if row.born == birth}
+        packs = [pack for pack in view.packs if pack.load == birth]
+        rows = [row for found in view.rows(ids, packs).values() for row in found]
+        holders = {row.pack.path: row.pack for row in rows if row.born == birth}
         if not holders:
             return None
         dead = [(id, birth) for id in ids]
         actions: list[Action] = []
         for pack in holders.values():
-            new = remade(tiers, [source_of(view, pack, dead)], pack.shape, (pack.add.tags or {}).get(LOAD))
+            new = remade(tiers, [source_of(view, pack, dead)], pack.shape, birth)
             made.extend(new)
             actions += [pack.add.removed(tiers.milliseconds()), *(one.add for one in new)]
         return actions

@@ -1,8 +1,10 @@
-"""Which packs a compaction makes anew."""
+"""Which packs a compaction makes anew, and which of them together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from dataknobs_data.s3.tiered.catalog import Packed
 
@@ -15,37 +17,110 @@ SMALL = 4
 SMALL_MIN = 8
 """So many small packs are worth merging."""
 
-OVERLAPPING_MAX = 256
+PACKS_MAX = 256
 """Packs that are merged at a time: each may take one row group's memory (1 MB)."""
 
 
-def to_rewrite(packs: Sequence[Packed], dead: Mapping[str, int], target_bytes: int, *, full: bool) -> list[Packed]:
-    """The packs to make anew, in the order of their least ids; OVERLAPPING_MAX at most.
+@dataclass(frozen=True)
+class Group:
+    """Packs to merge, with documents whose ids are not below `start`, but below `end` (None: all that follow)."""
 
-    packs  those whose births are all finished
-    dead   how many rows of each pack objects hide, by path
-    full   leave nothing dead, small or overlapping
-    """
-    if full:
-        chosen = {pack.path for pack in packs if dead.get(pack.path)} | _overlapping(packs)
-    else:
-        chosen = {pack.path for pack in packs if dead.get(pack.path, 0) >= max(1, DEAD_SHARE * pack.records)}
-    small = {pack.path for pack in packs if pack.size * SMALL < target_bytes}
-    if len(small | chosen) >= (2 if full else SMALL_MIN):
+    packs: Sequence[Packed] = ()
+    start: str = ""
+    end: str | None = None
+
+    def among(self, ids: Sequence[str]) -> Sequence[str]:
+        """Those of sorted ids that belong here."""
+        return ids[bisect_left(ids, self.start) : None if self.end is None else bisect_left(ids, self.end)]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to make anew, in order of ids. `goes_on`: there is more than can be merged at a time."""
+
+    groups: Sequence[Group]
+    goes_on: bool = False
+
+    @property
+    def packs(self) -> list[Packed]:
+        """Of all groups."""
+        return [pack for group in self.groups for pack in group.packs]
+
+
+def is_worth(pack: Packed, dead: Mapping[str, int]) -> bool:
+    """Whether enough of a pack is dead to make it anew."""
+    return bool(dead.get(pack.path)) and dead[pack.path] >= DEAD_SHARE * pack.records
+
+
+def worthwhile(packs: Sequence[Packed], dead: Mapping[str, int], target_bytes: int) -> Selection:
+    """What is worth the bytes. `dead`: how many rows of each pack objects hide, by path."""
+    chosen = {pack.path for pack in packs if is_worth(pack, dead)}
+    small = {pack.path for pack in packs if _is_small(pack, target_bytes)}
+    if len(small | chosen) >= SMALL_MIN:
         chosen |= small
-    return sorted((pack for pack in packs if pack.path in chosen), key=_least)[:OVERLAPPING_MAX]
+    merged = _sorted(pack for pack in packs if pack.path in chosen)
+    return Selection([Group(merged[:PACKS_MAX])], len(merged) > PACKS_MAX)
+
+
+def everything(
+    packs: Sequence[Packed], dead: Mapping[str, int], new_ids: Collection[str], target_bytes: int
+) -> Selection:
+    """What has to be made anew to leave nothing dead or overlapping, and no two small packs side by side.
+
+    Packs that are good as they are stay, and are walls: what lies between two of them is merged by itself, so that nothing
+    comes to lie across a good one. `new_ids`: of documents that become rows.
+    """
+    ids = sorted(new_ids)
+    bad = {pack.path for pack in packs if dead.get(pack.path) or pack.stats is None or _holds(pack, ids)}
+    bad |= _overlapping(packs)
+    walls = [_least(pack) for pack in _sorted(packs) if pack.path not in bad and not _is_small(pack, target_bytes)]
+    between: dict[int, list[Packed]] = {}
+    for pack in _sorted(pack for pack in packs if pack.path in bad or _is_small(pack, target_bytes)):
+        between.setdefault(bisect_right(walls, _least(pack)), []).append(pack)
+    groups = []
+    for place in range(len(walls) + 1):
+        group = Group((), walls[place - 1] if place else "", walls[place] if place < len(walls) else None)
+        inside = between.get(place, [])
+        alone = len(inside) == 1 and inside[0].path not in bad and not group.among(ids)
+        if group.among(ids) or (inside and not alone):
+            groups.append(Group(inside, group.start, group.end))
+    return _limited(groups)
+
+
+def _limited(groups: Sequence[Group]) -> Selection:
+    """As many packs as can be merged at a time; documents go on being folded where packs have to wait."""
+    left, limited = PACKS_MAX, []
+    for group in groups:
+        limited.append(Group(group.packs[:left], group.start, group.end))
+        left -= len(limited[-1].packs)
+    return Selection(limited, sum(len(group.packs) for group in groups) > PACKS_MAX)
+
+
+def _is_small(pack: Packed, target_bytes: int) -> bool:
+    return pack.size * SMALL < target_bytes
+
+
+def _holds(pack: Packed, ids: Sequence[str]) -> bool:
+    """Whether one of these sorted ids lies between the pack's."""
+    low, high = pack.bounds
+    start = 0 if low is None else bisect_left(ids, low)
+    return start < (len(ids) if high is None else bisect_right(ids, high))
 
 
 def _overlapping(packs: Sequence[Packed]) -> set[str]:
     """Those whose ids lie among another one's."""
     found: set[str] = set()
     last: Packed | None = None
-    for pack in sorted(packs, key=_least):
+    for pack in _sorted(packs):
         if last is not None and (last.bounds[1] is None or _least(pack) <= last.bounds[1]):
             found |= {last.path, pack.path}
         if last is None or pack.bounds[1] is None or (last.bounds[1] is not None and last.bounds[1] < pack.bounds[1]):
             last = pack
     return found
+
+
+def _sorted(packs: Iterable[Packed]) -> list[Packed]:
+    return sorted(packs, key=_least)
 
 
 def _least(pack: Packed) -> str:
