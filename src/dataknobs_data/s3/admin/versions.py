@@ -170,10 +170,13 @@ class History:
     def _listed(self, id: str) -> Iterator[ListedVersion]:
         key = self._control.keys.record(check_id(id))
         after: tuple[str, str] | None = None
+        # SeaweedFS 4.48 lists the version "null" last, moto 5.2 delete markers. AWS's order is right, and its times are not:
+        # a version uploaded in parts has the time when its upload began.
+        order = _is_latest if self._control.place.behaves_like_aws else _when
         while True:
             page = self._control.caller.send("ListObjectVersions", _page_of(key, after))
             lines = [line for line in page.items if line.key == key]
-            yield from sorted(lines, key=_is_latest, reverse=True)  # SeaweedFS 4.48 lists the version "null" last
+            yield from sorted(lines, key=order, reverse=True)
             after = page.after
             if after is None or after[0] > key:
                 return
@@ -197,11 +200,11 @@ def _page_of(key: str, after: tuple[str, str] | None) -> Any:
     return lambda store: store.list_versions(key, after=after)
 
 
-def _is_latest(line: ListedVersion) -> bool:
-    return line.is_latest
+def _is_latest(line: ListedVersion) -> tuple[Any, ...]:
+    return (line.is_latest,)
 
 
-def _when(line: ListedVersion) -> tuple[bool, datetime]:
+def _when(line: ListedVersion) -> tuple[Any, ...]:
     return line.is_latest, line.modified
 
 
