@@ -129,9 +129,9 @@ def escape_pointer(segment: str) -> str:
 # ---------------------------------------------------------------------------------------------- values in
 def restore(tree: Any, types: Mapping[str, str], id: str) -> None:
     """Puts the Python values back into `tree`, in place; containers after what they contain."""
-    for pointer in sorted(types, key=lambda p: p.count("/"), reverse=True):
+    for pointer in sorted(types, key=lambda p: p.count("/"), reverse=True) if len(types) > 1 else types:
         try:
-            *parents, last = (s.replace("~1", "/").replace("~0", "~") for s in pointer.split("/")[1:])
+            _, *parents, last = _segments(pointer)
             holder = tree
             for segment in parents:
                 holder = holder[int(segment) if isinstance(holder, list) else segment]
@@ -143,6 +143,11 @@ def restore(tree: Any, types: Mapping[str, str], id: str) -> None:
                 id=id,
                 path=pointer,
             ) from error
+
+
+def _segments(pointer: str) -> list[str]:
+    segments = pointer.split("/")
+    return [one.replace("~1", "/").replace("~0", "~") for one in segments] if "~" in pointer else segments
 
 
 # ---------------------------------------------------------------------------------------------- one kind each

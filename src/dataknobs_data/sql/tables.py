@@ -76,11 +76,13 @@ def to_row(document: Document) -> dict[str, str | None]:
 
 
 def from_row(row: Row[Any]) -> Document:
-    """The document of a row with all columns. Raises DataFormatError."""
-    tree = dict(row._mapping)
+    """The document of a row with all columns, in their order. Raises DataFormatError."""
+    tree: dict[str, Any] = dict(zip(_COLUMNS, row, strict=True))
+    id = tree["id"]
     for column in _JSON_COLUMNS:
-        tree[column] = _value(tree[column], row.id, column)
-    return from_tree(tree, id=row.id, birth=row.id, modified="")
+        if tree[column] is not None:
+            tree[column] = _value(tree[column], id, column)
+    return from_tree(tree, id=id, birth=id, modified="")
 
 
 def _json(value: Any, id: str, column: str) -> str | None:
@@ -88,8 +90,6 @@ def _json(value: Any, id: str, column: str) -> str | None:
 
 
 def _value(text: Any, id: str, column: str) -> Any:
-    if text is None:
-        return None
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
