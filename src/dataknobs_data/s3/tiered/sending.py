@@ -16,6 +16,7 @@ from dataknobs_data.engine import Settled
 from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.steps import step
+from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.table.actions import Remove
 from dataknobs_data.s3.table.log import Committed, Job
 from dataknobs_data.s3.table.packs import Pack
@@ -92,7 +93,11 @@ class LongJob:
                 shape = united(Shape(), [pack.shape for pack in packs])
                 outcome = log.begin(shape.schema_string(), [pack.add for pack in packs], job, deadline)
             else:
-                outcome = log.commit(view.snapshot, [*removed, *adopted(view.snapshot, packs)], job, deadline)
+                try:
+                    outcome = log.commit(view.snapshot, [*removed, *adopted(view.snapshot, packs)], job, deadline)
+                except Fault:  # what is not certain is another error there
+                    self._may_be_visible = False
+                    raise
         self._may_be_visible = isinstance(outcome, Committed)
         return self._may_be_visible
 
