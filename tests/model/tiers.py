@@ -447,39 +447,42 @@ def come_to_rest(s):
 def explore(name, start, programs, mortal):
     """Explores all interleavings; at most one actor among the indices `mortal` dies, at any point. None, or the history that breaks the promise."""
     n, initial = len(programs), visible(start.hot, start.rows)
-    stack, seen, ends = [(start, (("idle",),) * n, (), bool(mortal))], set(), 0
+    nobody = frozenset()
+    stack, seen, ends = [(start, (("idle",),) * n, (), bool(mortal), nobody, (nobody,) * n)], set(), 0
     while stack:
         node = stack.pop()
         if node in seen:
             continue
         seen.add(node)
-        s, locs, hist, may_die = node
+        s, locs, hist, may_die, old, awaited = node
         live = [i for i in range(n) if locs[i][0] not in ("done", "dead")]
+        running = frozenset(i for i in live if programs[i][0][0] != "compact" and locs[i][0] != "idle")
         for i in live:
 
             def at(loc, i=i):
                 return (*locs[:i], loc, *locs[i + 1 :])
 
             if locs[i][0] == "idle":
-                stack.append((s, at(("start",)), (*hist, (i, "call", None)), may_die))
+                stack.append((s, at(("start",)), (*hist, (i, "call", None)), may_die, old, awaited))
                 continue
-            if (
-                locs[i][0] == "drop"
-                and "no grace before deleting" not in BROKEN
-                and any(
-                    j in live and j != i and programs[j][0][0] != "compact" and locs[j][0] != "idle" for j in range(n)
-                )
-            ):
-                continue  # the grace period outlasts every operation in flight
+            if locs[i][0] == "drop" and "no grace before deleting" not in BROKEN and awaited[i] & running:
+                continue  # the grace period outlasts every operation that began before it
             LIVE_LOADS.clear()
             if "adoption of a load that still runs" not in BROKEN:
                 LIVE_LOADS.update(
                     programs[j][0][1] for j in live if programs[j][0][0] == "create" and locs[j][0] != "idle"
                 )
             s2, loc = programs[i][1](s, locs[i])
-            stack.append((s2, at(loc), (*hist, (i, "ret", loc[1])) if loc[0] == "done" else hist, may_die))
+            changed = (s2.hot, s2.ver) != (s.hot, s.ver)
+            old2, awaited2 = (running if changed else old & running), awaited
+            if loc[0] == "drop":
+                awaited2 = (*awaited[:i], old & running if locs[i][0] == "void" else running, *awaited[i + 1 :])
+            elif loc[0] == "done":
+                awaited2 = (*awaited[:i], nobody, *awaited[i + 1 :])
+            hist2 = (*hist, (i, "ret", loc[1])) if loc[0] == "done" else hist
+            stack.append((s2, at(loc), hist2, may_die, old2, awaited2))
             if may_die and i in mortal:
-                stack.append((s, at(("dead",)), hist, False))
+                stack.append((s, at(("dead",)), hist, False, old, awaited))
         if live:
             continue
         ends += 1
