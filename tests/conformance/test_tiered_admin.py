@@ -22,7 +22,6 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.s3.admin.lifecycle.dangers import endangering
-from dataknobs_data.s3.admin.lifecycle.section import dangers_to
 from dataknobs_data.s3.archive.states import RestoreState
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.tags import NOT_SHARED
@@ -273,11 +272,11 @@ def test_a_rule_of_ours_endangers_nothing_and_rules_of_others_are_named(own: S3B
     ours = db.lifecycle.preview(transition={"GLACIER": 30}, noncurrent_days=3, larger_than_bytes=1000)
     assert endangering(ours.after["Rules"], Keys(own.prefix), tiered=True) == []
     assert db.lifecycle.add(noncurrent_days=3).applied
-    assert db.lifecycle.dangers() == dangers_to(db._s3().control) == []
+    assert db.lifecycle.dangers() == []
     theirs = {"ID": "all", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 7}}
     rules = [*db.lifecycle.rules(), theirs]
     own.client.put_bucket_lifecycle_configuration(Bucket=own.bucket, LifecycleConfiguration={"Rules": rules})  # type: ignore[typeddict-item]
-    dangers = "\n".join(dangers_to(db._s3().control))
+    dangers = "\n".join(db.lifecycle.dangers())
     for file in ("records of this database", "format.json", "the table's log", "journals of loads", "tombstones"):
         assert f"rule 'all' deletes {own.prefix if file == 'format.json' else ''}" in dangers
         assert file in dangers

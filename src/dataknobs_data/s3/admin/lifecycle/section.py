@@ -5,15 +5,12 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dataknobs_data.exceptions import (
     ConfigurationError,
-    DatabaseConnectionError,
     DataknobsDataError,
-    IncompatibleStoreError,
 )
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
 from dataknobs_data.s3.admin.lifecycle.checks import Draft
@@ -46,8 +43,6 @@ from dataknobs_data.s3.admin.versions import Versioning
 from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.spelling import did_you_mean
-
-logger = logging.getLogger("dataknobs_data.s3")
 
 MINIMUM = "TransitionDefaultMinimumObjectSize"
 
@@ -277,12 +272,3 @@ class Lifecycle(Configuration):
 
 def _rules(configuration: Any) -> list[Rule]:
     return list(configuration.get("Rules", ())) if configuration else []
-
-
-def dangers_to(control: Control) -> list[str]:
-    """See Lifecycle.dangers; for whoever does something else, and may not be allowed to read the rules: then there are none."""
-    try:
-        return Lifecycle(control).dangers()
-    except (DatabaseConnectionError, IncompatibleStoreError) as error:
-        logger.debug("whether lifecycle rules endanger the database could not be seen: %s", error)
-        return []
