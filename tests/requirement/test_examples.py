@@ -175,7 +175,7 @@ def test_batches(example: str, world: World) -> None:
     names = run.namespace
     with world.counting(db) as sent:
         run.before("# Parallel read")
-    assert sent == Counter({PUT: 100}) + world.looks(200)
+    assert sent == Counter({PUT: 100}) + world.looks(2)
     assert names["record_ids"] == [f"user-{i}" for i in range(100)]
     if world.proxy:
         assert 2 <= world.proxy.max_in_flight <= 10, "10 workers by default"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from dataknobs_data.documents import Change, Deletion, Document, Verb
 from dataknobs_data.engine import Bulk, Engine, ErrorSink, Outcome
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.maintenance import Maintenance
 
 logger = logging.getLogger("dataknobs_data.s3")
+
+T = TypeVar("T")
 
 
 class S3Engine(Engine):
@@ -215,20 +217,22 @@ class S3Engine(Engine):
         return TagReport(tags, skipped, lying.pack if lying else None)
 
     def apply_many(self, changes: Sequence[Change]) -> list[Outcome]:
-        return list(self._many.map(partial(self._apply, self._writers()), changes))
+        writers = self._writers()
+        with translated("looking which records there are", self._place):
+            return writers.apply_many(changes, self._guarded)
 
     def bulk(self, verb: Verb) -> Bulk:
         return self._layout.bulk(verb, self.apply_many, self._writers)
 
-    def _apply(self, writers: Writers, change: Change) -> Outcome:
+    def _guarded(self, id: str, call: Callable[[], T]) -> T | DataknobsDataError:
         try:
-            self._check_key(change.id)
-            with translated(f"writing record {change.id!r}", self._place, id=change.id):
-                return writers.apply(change)
+            self._check_key(id)
+            with translated(f"writing record {id!r}", self._place, id=id):
+                return call()
         except DataknobsDataError as error:
             return error
         finally:
-            self._wrote(change.id)
+            self._wrote(id)
 
     def _wrote(self, id: str) -> None:
         self._clock.tick(*([self._keys.record(id)] if self._keys.can_hold(id) else ()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from dataknobs_data.documents import Change, Deletion, Document, Verb
 from dataknobs_data.engine import Bulk, ErrorSink, Outcome
@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 ApplyMany = Callable[[Sequence[Change]], Sequence[Outcome]]
 ErrorOf = Callable[[str, Fault], DataknobsDataError]
+T = TypeVar("T")
+
+
+class Guard(Protocol):
+    """Carries out what is done to one record; makes public errors of faults, and answers with them."""
+
+    def __call__(self, id: str, call: Callable[[], T], /) -> T | DataknobsDataError: ...
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,9 @@ class Writers(Protocol):
 
     def apply(self, change: Change) -> Document | None:
         """One change. Raises Fault where the store fails, and what is wrong with the change itself."""
+
+    def apply_many(self, changes: Sequence[Change], guard: Guard) -> list[Outcome]:
+        """Changes of distinct ids, side by side. Each is carried out under `guard`."""
 
     def delete(self, deletion: Deletion) -> bool:
         """One delete. Raises as `apply` does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from dataknobs_data.documents import Document, Verb
+from dataknobs_data.documents import Change, Document, Verb
 from dataknobs_data.engine import Bulk, EachWindow, ErrorSink, Outcome, run_query
 from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError
 from dataknobs_data.matching import id_bounds
@@ -14,7 +14,7 @@ from dataknobs_data.s3.cache import Recent
 from dataknobs_data.s3.changing import Changer
 from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Layout, Parts, Writers
+from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Guard, Layout, Parts, Writers
 from dataknobs_data.s3.objects import record_of
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.removal import Remover
@@ -27,10 +27,15 @@ class ObjectsWriters:
 
     def __init__(self, parts: Parts, found: Capabilities) -> None:
         self._place = parts.place
+        self._many = parts.many
         deleter = Deleter(parts.caller, parts.keys, parts.objects, found)
         self.apply = Changer(parts.caller, parts.runtime, parts.objects, parts.putter(found)).apply
         self.delete = deleter.delete
         self._remover = Remover(parts, deleter)
+
+    def apply_many(self, changes: Sequence[Change], guard: Guard) -> list[Outcome]:
+        """See layout.Writers."""
+        return list(self._many.map(lambda change: guard(change.id, lambda: self.apply(change)), changes))
 
     def delete_many(self, ids: Sequence[str], error_of: ErrorOf) -> list[bool | DataknobsDataError]:
         """See layout.Writers."""

@@ -8,7 +8,7 @@ of a lost answer can nearly always be told from the births that stand there.
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from dataknobs_data.documents import Change, Document, Verb, check_version, duplicate, resolve
 from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError
@@ -49,14 +49,39 @@ class Changer:
                 self._caller.pause(number)
         raise AssertionError("the deadline ends this")
 
+    def creation(self, change: Change) -> Creation:
+        """A create under an id of the user's own or a generated one, to be carried out."""
+        return Creation(self._caller, self._runtime, self._places, self._putter, change)
+
     def _create(self, change: Change, deadline: Deadline) -> Document:
-        return _Creation(self._caller, self._runtime, self._places, self._putter, change).run(deadline)
+        made = self.creation(change).put(deadline)
+        return made.check() if isinstance(made, Unchecked) else made
 
     def _replace(self, change: Change, deadline: Deadline) -> Document | None:
         return _Replacement(self._caller, self._runtime, self._places, self._putter, change).run(deadline)
 
 
-class _Creation:
+@dataclass(frozen=True)
+class Unchecked:
+    """A document that was put where nobody had that id; whether somebody has loaded it meanwhile, the log says."""
+
+    creation: Creation
+    made: Put
+    kills: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """The record's."""
+        return self.creation.id
+
+    def check(self, births: frozenset[str] | None = None) -> Document:
+        """The document that is stored. `births`: of the rows that a look at the log after the PUT has found. Raises
+        DuplicateRecordError where one of them is another's: then this lost, and takes its object back.
+        """
+        return self.creation.check(self.made, self.kills, births)
+
+
+class Creation:
     """One create (the model's `create`)."""
 
     def __init__(self, caller: Caller, runtime: Runtime, places: Places, putter: Putter, change: Change) -> None:
@@ -64,16 +89,23 @@ class _Creation:
         self._runtime = runtime
         self._places = places
         self._putter = putter
-        self._id = change.id
+        self.id = self._id = change.id
         self._generated = change.generated
         document = resolve(change, None, runtime)
         assert document is not None, "only an update can find nothing"
         self._document = document
 
-    def run(self, deadline: Deadline) -> Document:
-        """The document that is stored now. Raises DuplicateRecordError."""
+    def put(self, deadline: Deadline, births: frozenset[str] | None = None) -> Document | Unchecked:
+        """Puts the document. Raises DuplicateRecordError. `births`: of the rows that a look at the log has found which began
+        with `deadline`.
+        """
+        if births is not None and self._runtime.monotonic() >= deadline.last_start:
+            deadline, births = self._caller.deadline(), None
         for number in itertools.count():
-            if not self._generated and self._places.births(self._id, deadline, "create.start"):
+            if births is None:
+                births = NOTHING if self._generated else self._places.births(self._id, deadline, "create.start")
+            taken, births = births, None
+            if taken:
                 found = self._places.front(self._id, deadline, "create.glance")
                 if found is None:
                     if self._places.births(self._id, deadline, "create.confirm"):
@@ -84,7 +116,7 @@ class _Creation:
                     raise duplicate(self._id)
                 made = self._put(NOTHING, ABSENT, deadline, "create.put")
                 if made.fault is None:
-                    return self._checked(made, NOTHING)
+                    return self._made(made, NOTHING)
                 deadline = made.deadline
                 if (settled := self._settled(made, NOTHING)) is not None:
                     return settled
@@ -93,19 +125,19 @@ class _Creation:
                     raise unwritable(self._id, made.fault) from made.fault
             if isinstance(found, Stored):
                 raise duplicate(self._id)
-            if isinstance(found, Grave) and (document := self._over(found, deadline)) is not None:
-                return document
+            if isinstance(found, Grave) and (replaced := self._over(found, deadline)) is not None:
+                return replaced
             self._caller.pause(number)
         raise AssertionError("the deadline ends this")
 
-    def _over(self, grave: Grave, deadline: Deadline) -> Document | None:
+    def _over(self, grave: Grave, deadline: Deadline) -> Document | Unchecked | None:
         """Over a tombstone; None where somebody else was first."""
         kills = grave.tombstone.kills
         if self._places.births(self._id, deadline, "create.behind") - kills:
             raise duplicate(self._id)
         made = self._put(kills, Match(grave.etag), deadline, "create.replace")
         if made.fault is None:
-            return self._checked(made, kills)
+            return self._made(made, kills)
         return self._settled(made, kills)
 
     def _put(self, replaces: frozenset[str], condition: Condition, deadline: Deadline, name: str) -> Put:
@@ -113,12 +145,14 @@ class _Creation:
         with step(name):
             return self._putter.put(self._document, condition, deadline)
 
-    def _checked(self, made: Put, kills: frozenset[str]) -> Document:
-        """Looks again: a row of another birth means that this lost, and takes its object back."""
-        if self._generated:
-            return self._document
-        foreign = self._places.births(self._id, made.deadline, "create.check") - kills - {self._document.born}
-        if not foreign:
+    def _made(self, made: Put, kills: frozenset[str]) -> Document | Unchecked:
+        return self._document if self._generated else Unchecked(self, made, kills)
+
+    def check(self, made: Put, kills: frozenset[str], births: frozenset[str] | None) -> Document:
+        """See Unchecked.check."""
+        if births is None:
+            births = self._places.births(self._id, made.deadline, "create.check")
+        if not births - kills - {self._document.born}:
             return self._document
         tombstone = Tombstone(kills | {self._document.born}, self._runtime.new_id())
         with step("create.undo"):
@@ -127,7 +161,7 @@ class _Creation:
             raise unknown_outcome(self._id, "a load of that id was first, and taking this back failed", undone.fault)
         raise duplicate(self._id)
 
-    def _settled(self, made: Put, kills: frozenset[str]) -> Document | None:
+    def _settled(self, made: Put, kills: frozenset[str]) -> Document | Unchecked | None:
         """After a failed PUT: the document if it was written all the same; None: look again."""
         fault = made.fault
         assert fault is not None
@@ -136,7 +170,7 @@ class _Creation:
         found = after_loss(self._places, self._id, fault, made.deadline)
         if isinstance(found, Stored):
             if found.document.revision == self._document.revision:
-                return self._checked(Put(found.etag, None, made.deadline), kills)
+                return self._made(Put(found.etag, None, made.deadline), kills)
             if self._document.born in {found.document.born, *found.document.replaces}:
                 return self._document  # written, and changed by somebody since
         if isinstance(found, Grave) and self._document.born in found.tombstone.kills:

@@ -30,6 +30,7 @@ from dataknobs_data.s3.tiered.rewriting import emptied
 from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.s3.tiered.table import Table
 from dataknobs_data.s3.tiered.tiers import Tiers
+from dataknobs_data.s3.tiered.together import Together
 from dataknobs_data.s3.tombstones import KILLS, TOO_MANY
 
 
@@ -53,7 +54,7 @@ class TieredWriters:
             found,
             Folded(),
         )
-        self.apply = changer.apply
+        self.apply, self.apply_many = changer.apply, Together(parts, layout.places, changer).apply_many
         self.delete, self.delete_many = remover.delete, remover.delete_many
 
     def clear(self) -> int:
