@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +20,7 @@ import pyarrow.parquet as pq
 
 from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.packs import end_of, start_of
@@ -48,7 +48,7 @@ class PackReader:
         self._filters: dict[int, BloomFilter | None] = {}
 
     # ------------------------------------------------------------------------------------------ the tail
-    @cached_property
+    @lazily
     def _end(self) -> bytes:
         (end,) = self._ranges([(self._size - self._tail, self._tail)])
         footer = int.from_bytes(end[-_FOOTER_END:-4], "little") + _FOOTER_END
@@ -59,7 +59,7 @@ class PackReader:
         (before,) = self._ranges([(self._size - footer, footer - len(end))])
         return bytes(before) + bytes(end)
 
-    @cached_property
+    @lazily
     def metadata(self) -> pq.FileMetaData:
         """The footer."""
         try:  # the footer alone is file enough to say what it says
@@ -67,7 +67,7 @@ class PackReader:
         except (pa.ArrowException, OSError) as error:
             raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
 
-    @cached_property
+    @lazily
     def shape(self) -> Shape:
         """The pack's own columns."""
         return Shape.from_arrow(self.metadata.schema.to_arrow_schema())
@@ -142,7 +142,7 @@ class PackReader:
                 found.append(group)
         return found
 
-    @cached_property
+    @lazily
     def id_bounds(self) -> list[tuple[str | None, str | None]]:
         """For each row group, ids between which all of its ids lie; None where the pack does not say."""
         found: list[tuple[str | None, str | None]] = []
@@ -155,7 +155,7 @@ class PackReader:
     def _id_chunk(self, group: int) -> pq.ColumnChunkMetaData:
         return self.metadata.row_group(group).column(self._id_place)
 
-    @cached_property
+    @lazily
     def _id_place(self) -> int:
         return int(self.metadata.schema.names.index(ID))
 
