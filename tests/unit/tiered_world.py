@@ -16,6 +16,7 @@ from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.probe import Capabilities, ConditionalDelete
 from dataknobs_data.s3.store import Fault, Kind, Match, Page, PutOptions
 from dataknobs_data.s3.stores import connection
+from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.tiered.table import Table, View
 from tests.unit.log_fakes import KEYS, LogStore
 from tests.unit.s3_fakes import START, FakeWorld, caller
@@ -155,12 +156,10 @@ class TieredWorld:
         """The field `v` of every row in the table, by id. There must be one of each at most."""
         found: dict[str, object] = {}
         with self.look() as view:
-            for pack in view.packs:
-                reader = view.reader(pack)
-                for group in reader.groups:
-                    for row in reader.read([group], ["_id", "v"] if "v" in reader.shape.kinds else ["_id"]).to_pylist():
-                        assert row["_id"] not in found, f"{row['_id']} lies there twice"
-                        found[row["_id"]] = row.get("v")
+            for reader in map(view.reader, view.packs):
+                for document in documents_of(reader.read(reader.groups)):
+                    assert document.id not in found, f"{document.id} lies there twice"
+                    found[document.id] = document.data.get("v")
         return found
 
     def loads(self) -> list[str | None]:

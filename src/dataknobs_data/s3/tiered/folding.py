@@ -176,6 +176,8 @@ def _all_in(rows: Sequence[Row], rewritten: frozenset[str]) -> bool:
 
 
 FOREIGN = "a row of another creation lies behind it"
+CHANGED = "it has just been changed"
+DAMAGED = "it makes no sense: reading it says why"
 ARCHIVED = "it lies in an archive storage class"
 UNWORTHY = "the packs behind it have too few dead rows to be made anew; compact(full=True) does"
 
@@ -187,11 +189,11 @@ def seen(objects: Objects, id: str, line: Listed) -> Stored | str:
     try:
         found = objects.look_listed(id, line)
     except DataFormatError:
-        return "it makes no sense: reading it says why"
+        return DAMAGED
     except Fault as fault:
         if fault.kind is not Kind.ARCHIVED:
             raise
         return ARCHIVED
     if not isinstance(found, Stored) or found.etag != line.etag:
-        return "it has just been changed"
+        return CHANGED
     return found

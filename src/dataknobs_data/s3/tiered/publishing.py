@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
@@ -55,7 +55,7 @@ class Publication:
         self._tiers = tiers
         self._view = view
         self._plan = plan
-        self._merged = merged
+        self._groups = merged.groups
         self._running = running
         self._settled = settled
         self._made: list[Uploaded] = []
@@ -63,7 +63,7 @@ class Publication:
     @property
     def rewritten(self) -> list[Packed]:
         """Packs that are no part of the table afterwards."""
-        return [*self._merged.packs, *self._running]
+        return [*(pack for group in self._groups for pack in group.packs), *self._running]
 
     @property
     def written_bytes(self) -> int:
@@ -80,22 +80,24 @@ class Publication:
         """Uploads the new packs. Documents that have been changed meanwhile stay where they are."""
         ids, shape = sorted(self._plan.fold), self._view.shape
         documents = _Told(self._documents, tell, len(ids))
-        for group in self._merged.groups:
-            shape = self._merge(group, documents.of(group.among(ids)), shape)
+        groups, self._groups = self._groups, []
+        for group in groups:
+            fetched = documents.of(group.among(ids))
+            first = next(filter(None, fetched), [])
+            if first or not group.good:
+                shape = grow(shape, first)
+                self._merge(group, chain(first, chain.from_iterable(fetched)), shape)
         for pack in self._running:
             source = source_of(self._view, pack, self._plan.dead.get(pack.path, ()))
             self._made += remade(self._tiers, [source], pack.shape, pack.load)
 
-    def _merge(self, group: Group, documents: Iterator[list[Document]], shape: Shape) -> Shape:
-        """Packs of the rows of a group that live, and of documents; their columns are those that `shape` has, and more."""
+    def _merge(self, group: Group, documents: Iterable[Document], shape: Shape) -> None:
+        """Packs of the rows of a group that live, and of documents."""
         sources = [source_of(self._view, pack, self._plan.dead.get(pack.path, ())) for pack in group.packs]
         target, companion = self._tiers.parts.settings.pack_target_bytes, self._tiers.packs.companion
-        first = next(documents, [])
-        shape = grow(shape, first)
-        fresh = chain(first, chain.from_iterable(documents))
-        for pack in repacked(sources, fresh, shape, target, companion=companion, fan=self._tiers.table.fan):
+        for pack in repacked(sources, documents, shape, target, companion=companion, fan=self._tiers.table.fan):
             self._made.append(self._tiers.packs.upload(pack))
-        return shape
+        self._groups = [*self._groups, group]
 
     def _documents(self, ids: Sequence[str]) -> list[Document]:
         plan, found = self._plan, []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataknobs_data.s3.tiered.catalog import Packed
 
@@ -23,11 +23,15 @@ PACKS_MAX = 256
 
 @dataclass(frozen=True)
 class Group:
-    """Packs to merge, with documents whose ids are not below `start`, but below `end` (None: all that follow)."""
+    """Packs to merge, with documents whose ids are not below `start`, but below `end` (None: all that follow).
+
+    `good`: the packs can stay as they are if none of the documents becomes a row after all.
+    """
 
     packs: Sequence[Packed] = ()
     start: str = ""
     end: str | None = None
+    good: bool = False
 
     def among(self, ids: Sequence[str]) -> Sequence[str]:
         """Those of sorted ids that belong here."""
@@ -71,19 +75,20 @@ def everything(
     comes to lie across a good one. `new_ids`: of documents that become rows.
     """
     ids = sorted(new_ids)
-    bad = {pack.path for pack in packs if dead.get(pack.path) or pack.stats is None or _holds(pack, ids)}
-    bad |= _overlapping(packs)
-    walls = [_least(pack) for pack in _sorted(packs) if pack.path not in bad and not _is_small(pack, target_bytes)]
+    bad = {pack.path for pack in packs if dead.get(pack.path) or pack.stats is None} | _overlapping(packs)
+    small = {pack.path for pack in packs if _is_small(pack, target_bytes)}
+    moved = bad | small | {pack.path for pack in packs if _holds(pack, ids)}
+    walls = [_least(pack) for pack in _sorted(pack for pack in packs if pack.path not in moved)]
     between: dict[int, list[Packed]] = {}
-    for pack in _sorted(pack for pack in packs if pack.path in bad or _is_small(pack, target_bytes)):
+    for pack in _sorted(pack for pack in packs if pack.path in moved):
         between.setdefault(bisect_right(walls, _least(pack)), []).append(pack)
     groups = []
-    for place in range(len(walls) + 1):
-        group = Group((), walls[place - 1] if place else "", walls[place] if place < len(walls) else None)
+    for place, (start, end) in enumerate(zip(["", *walls], [*walls, None], strict=True)):
         inside = between.get(place, [])
-        alone = len(inside) == 1 and inside[0].path not in bad and not group.among(ids)
-        if group.among(ids) or (inside and not alone):
-            groups.append(Group(inside, group.start, group.end))
+        good = not any(pack.path in bad for pack in inside) and sum(pack.path in small for pack in inside) < 2
+        group = Group(inside, start, end, good)
+        if not good or group.among(ids):
+            groups.append(group)
     return _limited(groups)
 
 
@@ -91,7 +96,7 @@ def _limited(groups: Sequence[Group]) -> Selection:
     """As many packs as can be merged at a time; documents go on being folded where packs have to wait."""
     left, limited = PACKS_MAX, []
     for group in groups:
-        limited.append(Group(group.packs[:left], group.start, group.end))
+        limited.append(replace(group, packs=group.packs[:left]))
         left -= len(limited[-1].packs)
     return Selection(limited, sum(len(group.packs) for group in groups) > PACKS_MAX)
 
