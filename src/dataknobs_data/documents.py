@@ -9,8 +9,11 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError, RecordValidationError, SerializationError
 from dataknobs_data.fields import Field, FieldType
@@ -19,13 +22,18 @@ from dataknobs_data.paths import MISSING, find
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime, iso_utc
 
+_WITHOUT_PARTS = frozenset(
+    {str, int, float, bool, type(None), bytes, datetime, date, time, timedelta, Decimal, UUID, frozenset}
+)
+"""Types of values that nobody can change."""
+
 STAMPS = ("id", "created_at", "updated_at")
 """Names in a record's metadata that the database fills in; everything else there is the user's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Document:
-    """One stored version of a record. Treat its mappings as read-only.
+    """One stored version of a record. Treat it and its mappings as read-only: freezing would double what it costs to make.
 
     id          storage key
     data        field name → plain value, in the user's order
@@ -72,9 +80,9 @@ class Verb(StrEnum):
     UPSERT = "upsert"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Change:
-    """One write that a user asked for. `generated`: the id was made by us, so nobody else can have it. `mends`: it may also
+    """One write that a user asked for, to be treated as read-only. `generated`: the id was made by us, so nobody else can have it. `mends`: it may also
     replace a record that cannot be read.
     """
 
@@ -146,6 +154,8 @@ def first_version(change: Change, born: str, revision: str, now: str) -> Documen
 
 
 def _imported_instant(record: Record) -> str | None:
+    if "created_at" not in record.metadata:
+        return None
     imported = instant(record.metadata.get("created_at"))
     try:
         return iso_utc(imported) if imported else None
@@ -165,16 +175,18 @@ def _next_version(change: Change, current: Document, runtime: Runtime) -> Docume
 
 
 def _plain_data(record: Record) -> dict[str, Any]:
-    return {name: unshared(one.value) for name, one in record.fields.items()}
+    return _unshared_items(record.data)
 
 
 def user_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A record's metadata without what the database itself fills in."""
-    return {name: unshared(value) for name, value in metadata.items() if name not in STAMPS}
+    return _unshared_items({name: value for name, value in metadata.items() if name not in STAMPS}) if metadata else {}
 
 
 def _field_extras(record: Record) -> dict[str, Any]:
     extras: dict[str, Any] = {}
+    if record.is_plain:
+        return extras
     for name, one in record.fields.items():
         extra: dict[str, Any] = {}
         if one.declared is not None and one.declared is not FieldType.of(one.value):
@@ -188,17 +200,21 @@ def _field_extras(record: Record) -> dict[str, Any]:
 
 def to_record(document: Document) -> Record:
     """The record that a user is handed: nothing shared with the document, with `.id` and the stamps in its metadata."""
-    extras = document.fields
-    data = {
-        name: _to_field(name, value, extras[name]) if name in extras else unshared(value)
-        for name, value in document.data.items()
-    }
+    data = _unshared_items(dict(document.data))
+    for name, extra in document.fields.items():
+        if name in data:
+            data[name] = _to_field(name, data[name], extra)
     return Record(data, metadata=unshared(document.full_metadata()), id=document.id)
 
 
 def _to_field(name: str, value: Any, extra: Mapping[str, Any]) -> Field:
     kind = FieldType(extra["type"]) if "type" in extra else None
-    return Field(name, unshared(value), kind, unshared(extra.get("metadata", {})))
+    return Field(name, value, kind, unshared(extra.get("metadata", {})))
+
+
+def _unshared_items(items: dict[str, Any]) -> dict[str, Any]:
+    """`items` itself, if none of its values can be changed; else a copy as `unshared` makes it."""
+    return items if _WITHOUT_PARTS.issuperset(map(type, items.values())) else unshared(items)
 
 
 def unshared(value: Any) -> Any:

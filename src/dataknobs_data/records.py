@@ -73,7 +73,7 @@ class Record:
     class and do not start with `_`. A record is always true, also one without fields: `if record := db.read(id)` works.
     """
 
-    __slots__ = ("_fields", "_id", "metadata")
+    __slots__ = ("_id", "_map", "_plain", "metadata")
 
     def __init__(
         self,
@@ -85,9 +85,28 @@ class Record:
         for name, given in (("data", data), ("metadata", metadata)):
             if given is not None and not isinstance(given, Mapping):
                 raise RecordValidationError(f"the {name} of a record must be a mapping, not {type(given).__name__}")
-        self._fields = FieldMap(data or {})
-        self.metadata: dict[str, Any] = dict(metadata or {})
-        self.id = storage_id if id is None else id
+        # Fields cost several times what values do, and most records are only ever asked for values.
+        self._plain: dict[str, Any] | None = dict(data) if data else {}
+        self._map: FieldMap | None = None
+        if Field in map(type, self._plain.values()) or not _are_names(self._plain):
+            self._become_fields()
+        self.metadata: dict[str, Any] = dict(metadata) if metadata else {}
+        id = storage_id if id is None else id
+        self._id = None if id is None else str(id)
+
+    @property
+    def _fields(self) -> FieldMap:
+        return self._become_fields() if self._map is None else self._map
+
+    def _become_fields(self) -> FieldMap:
+        self._map = FieldMap(self._plain or {})
+        self._plain = None
+        return self._map
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether its fields have, for sure, neither a declared type nor metadata."""
+        return self._plain is not None
 
     # ------------------------------------------------------------------------------------------ identity
     @property
@@ -95,7 +114,7 @@ class Record:
         """The explicit id, else `metadata["id"]`, else the field `id`, else `record_id`, as a string; else None."""
         if self._id is not None:
             return self._id
-        for candidate in (self.metadata.get("id"), self.get_value("id"), self.get_value("record_id")):
+        for candidate in (self.metadata.get("id"), self._value("id"), self._value("record_id")):
             if candidate is not None:
                 return str(candidate)
         return None
@@ -103,6 +122,11 @@ class Record:
     @id.setter
     def id(self, id: Any) -> None:
         self._id = None if id is None else str(id)
+
+    def _value(self, name: str) -> Any:
+        if self._plain is not None:
+            return self._plain.get(name)
+        return self._fields[name].value if name in self._fields else None
 
     @property
     def storage_id(self) -> str | None:
@@ -122,15 +146,17 @@ class Record:
     @property
     def data(self) -> dict[str, Any]:
         """A new dict of name → value."""
+        if self._plain is not None:
+            return self._plain.copy()
         return {name: field.value for name, field in self._fields.items()}
 
     def field_names(self) -> list[str]:
         """The names, in order."""
-        return list(self._fields)
+        return list(self)
 
     def has_field(self, name: str) -> bool:
         """Whether there is a field of exactly that name."""
-        return name in self._fields
+        return name in self
 
     def get_field(self, name: str) -> Field | None:
         """The field of exactly that name, or None."""
@@ -149,9 +175,9 @@ class Record:
 
     def remove_field(self, name: str) -> bool:
         """Removes a field; False where there is none."""
-        if name not in self._fields:
+        if name not in self:
             return False
-        del self._fields[name]
+        del self[name]
         return True
 
     def get_value(self, name: str, default: Any = None) -> Any:
@@ -159,8 +185,8 @@ class Record:
 
         A field of exactly that name comes before a path, and a dict in a field `metadata` before the metadata.
         """
-        if name in self._fields:
-            return self._fields[name].value
+        if name in self:
+            return self[name]
         if "." not in name:
             return default
         found = find(name, self.data, self.metadata)
@@ -176,6 +202,8 @@ class Record:
 
     # ------------------------------------------------------------------------------------------ as a mapping of values
     def __getitem__(self, name: str) -> Any:
+        if self._plain is not None and name in self._plain:
+            return self._plain[name]
         return self._fields[name].value
 
     def __setitem__(self, name: str, value: Any) -> None:
@@ -185,13 +213,13 @@ class Record:
         del self._fields[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._fields
+        return name in (self._fields if self._plain is None else self._plain)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
+        return iter(self._fields if self._plain is None else self._plain)
 
     def __len__(self) -> int:
-        return len(self._fields)
+        return len(self._fields if self._plain is None else self._plain)
 
     def __bool__(self) -> bool:
         return True
@@ -200,8 +228,8 @@ class Record:
         # Only called for what is no attribute. Underscores are Python's own look-ups, some before `_fields` exists.
         if name.startswith("_"):
             raise AttributeError(f"Record has no attribute {name!r}")
-        if name in self._fields:
-            return self._fields[name].value
+        if name in self:
+            return self[name]
         raise AttributeError(f"Record has no attribute or field {name!r}; {did_you_mean(name, self._fields)}")
 
     # ------------------------------------------------------------------------------------------ other records
@@ -222,7 +250,7 @@ class Record:
             raise RecordValidationError(f"project takes a list of names, not the string {names!r}")
         kept: dict[str, Any] = {}
         for name in names:
-            value = self._fields[name] if name in self._fields else self.get_value(name, MISSING)
+            value = self._fields[name] if name in self else self.get_value(name, MISSING)
             if value is not MISSING:
                 kept[name] = value
         return Record(kept, self.metadata, self.id)
@@ -265,8 +293,16 @@ class Record:
     __hash__ = None  # type: ignore[assignment]  # records change
 
     def __repr__(self) -> str:
-        values = ", ".join(f"{name!r}: {reprlib.repr(field.value)}" for name, field in self._fields.items())
+        values = ", ".join(f"{name!r}: {reprlib.repr(value)}" for name, value in self.data.items())
         return f"Record({{{values}}}, id={self.id!r})"
+
+
+def _are_names(data: dict[str, Any]) -> bool:
+    try:
+        "".join(data)
+    except TypeError:
+        return False
+    return "" not in data
 
 
 def _is_unflattened(source: Mapping[str, Any]) -> bool:

@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _RANDOM_BITS = 80
+_ENDING_BITS = 20
+"""Of the last four characters, the only ones in which ids of one millisecond differ as a rule."""
 
 
 class UlidFactory:
@@ -28,16 +30,22 @@ class UlidFactory:
         self._now = now
         self._random_bytes = random_bytes
         self._last = 0
+        self._beginning, self._text = -1, ""
         self._lock = threading.Lock()
 
     def __call__(self) -> str:
         milliseconds = int(self._now().timestamp() * 1000)
-        fresh = (milliseconds << _RANDOM_BITS) | int.from_bytes(self._random_bytes(_RANDOM_BITS // 8))
         with self._lock:
-            same_millisecond = self._last >> _RANDOM_BITS >= milliseconds
-            self._last = self._last + 1 if same_millisecond else fresh
+            if self._last >> _RANDOM_BITS >= milliseconds:
+                self._last += 1
+            else:
+                self._last = (milliseconds << _RANDOM_BITS) | int.from_bytes(self._random_bytes(_RANDOM_BITS // 8))
             value = self._last
-        return "".join([_PAIRS[value >> shift & 1023] for shift in range(120, -1, -10)])
+            if value >> _ENDING_BITS != self._beginning:
+                self._beginning = value >> _ENDING_BITS
+                self._text = "".join([_PAIRS[value >> shift & 1023] for shift in range(120, 10, -10)])
+            text = self._text
+        return f"{text}{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}"
 
 
 def _utc_now() -> datetime:
