@@ -54,7 +54,8 @@ class S3Settings:
     max_workers                requests in flight at most, over all threads
     max_retries                times a request is sent again at most
     cache_ttl                  seconds that count() and list_ids() may answer from the last listing; 0 turns it off
-    cache_bytes                bytes of documents kept in memory to be re-used while their ETag stands; 0 turns it off
+    cache_bytes                bytes of documents kept in memory to be re-used while their ETag stands, and at most half
+                               as many of columns of packs; 0 turns it off
     multipart_threshold        bytes from which a document is uploaded in parts; `multipart_chunksize` bytes each
     storage_class              of documents
     encryption                 "SSE-S3", "SSE-KMS", "DSSE-KMS", or the KMS key (id, alias or ARN) to encrypt documents with

@@ -6,13 +6,14 @@
                                        that the pack does not have (but for one in a hundred, see packs.BLOOM_WRONG)
     read(groups, columns)              the column chunks asked for, neighbors in one range
 
-A pack never changes, so its reader may be kept as long as there is room: the tail is all that it holds.
+A pack never changes, so its reader may be kept as long as there is room: the tail is all that it holds itself.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,6 +23,7 @@ from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
+from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.packs import end_of, start_of
 from dataknobs_data.s3.table.shape import ID, SYSTEM, Shape
@@ -35,16 +37,20 @@ _TOGETHER = 16
 
 
 class PackReader:
-    """One pack. `size` and `tail` in bytes; without `tail` (see `packs.Pack`) a long footer costs a second range.
+    """One pack. `size` and `tail` in bytes; without `tail` (see `packs.Pack`) a long footer costs a second range. `held`: where
+    its columns are kept that are likely to be asked for again; `name` is the pack's own there.
 
     All methods raise DataFormatError, naming the pack, for bytes that are no pack, and whatever `ranges` raises.
     """
 
-    def __init__(self, ranges: Ranges, size: int, tail: int | None = None, *, name: str = "pack") -> None:
+    def __init__(
+        self, ranges: Ranges, size: int, tail: int | None = None, *, name: str = "pack", held: HeldColumns | None = None
+    ) -> None:
         self._ranges = ranges
         self._size = size
         self._tail = min(size, tail or TAIL_GUESS)
         self.name = name
+        self._held = held
         self._filters: dict[int, BloomFilter | None] = {}
 
     # ------------------------------------------------------------------------------------------ the tail
@@ -68,9 +74,13 @@ class PackReader:
             raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
 
     @lazily
+    def _schema(self) -> pa.Schema:
+        return self.metadata.schema.to_arrow_schema()
+
+    @lazily
     def shape(self) -> Shape:
         """The pack's own columns."""
-        return Shape.from_arrow(self.metadata.schema.to_arrow_schema())
+        return Shape.from_arrow(self._schema)
 
     @property
     def groups(self) -> range:
@@ -78,17 +88,67 @@ class PackReader:
         return range(self.metadata.num_row_groups)
 
     # ------------------------------------------------------------------------------------------ columns
-    def read(self, groups: Sequence[int] | None = None, columns: Sequence[str] | None = None) -> pa.Table:
-        """These row groups, all unless given; these columns, all unless given. Unknown names are left out."""
+    def read(
+        self, groups: Sequence[int] | None = None, columns: Sequence[str] | None = None, *, hold: bool = False
+    ) -> pa.Table:
+        """These row groups, all unless given; these columns, all unless given. Unknown names are left out.
+
+        hold   keeps them in memory for the next time, as far as there is room
+        """
         chosen = self.groups if groups is None else groups
         wanted = None if columns is None else set(columns)
-        spans = joined(span for group in chosen for span in self._chunks(group, wanted))
+        if self._held is None or not chosen or wanted == set():
+            return self._fetched(chosen, wanted)
+        names = list(self.shape.columns) if wanted is None else self._present(wanted)
+        known = {group: self._known(group, names) for group in chosen}
+        missing: dict[tuple[str, ...], list[int]] = {}
+        for group, columns_of in known.items():
+            if len(columns_of) < len(names):
+                missing.setdefault(tuple(name for name in names if name not in columns_of), []).append(group)
+        if not hold and missing and (len(missing) > 1 or next(iter(missing)) == tuple(names)):
+            return self._fetched(chosen, wanted)
+        for some, lacking in missing.items():
+            for group, table in self._each_fetched(lacking, set(some)):
+                known[group].update(zip(table.column_names, table.columns, strict=True))
+                if hold:
+                    self._hold(group, table)
+        return pa.concat_tables([self._united(known[group], names) for group in chosen])
+
+    def _united(self, columns: Mapping[str, pa.ChunkedArray], names: Sequence[str]) -> pa.Table:
+        fields = [self._schema.field(name).with_type(columns[name].type) for name in names]
+        return pa.table([columns[name] for name in names], schema=pa.schema(fields))
+
+    def _known(self, group: int, names: Sequence[str]) -> dict[str, pa.ChunkedArray]:
+        assert self._held is not None
+        found = ((name, self._held.get((self.name, group, name))) for name in names)
+        return {name: column for name, column in found if column is not None}
+
+    def _hold(self, group: int, table: pa.Table) -> None:
+        assert self._held is not None
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            self._held.put((self.name, group, name), column)
+
+    def _fetched(self, groups: Sequence[int], wanted: set[str] | None) -> pa.Table:
+        with self._file(groups, wanted) as (file, names):
+            return file.read_row_groups(list(groups), columns=names)
+
+    def _each_fetched(self, groups: Sequence[int], wanted: set[str]) -> Iterator[tuple[int, pa.Table]]:
+        """One by one, so that they share no memory."""
+        with self._file(groups, wanted) as (file, names):
+            for group in groups:
+                yield group, file.read_row_group(group, columns=names)
+
+    @contextmanager
+    def _file(
+        self, groups: Sequence[int], wanted: set[str] | None
+    ) -> Iterator[tuple[pq.ParquetFile, list[str] | None]]:
+        """What is to be read, fetched, and its columns by name."""
+        spans = joined(span for group in groups for span in self._chunks(group, wanted))
         fetched = self._ranges(spans) if spans else []
         parts = [(start, content) for (start, _), content in zip(spans, fetched, strict=True)]
         names = None if wanted is None else self._present(wanted)
         try:
-            file = pq.ParquetFile(pa.PythonFile(SpanFile(self._size, parts), "r"), metadata=self.metadata)
-            return file.read_row_groups(list(chosen), columns=names)
+            yield pq.ParquetFile(pa.PythonFile(SpanFile(self._size, parts), "r"), metadata=self.metadata), names
         except (pa.ArrowException, OSError) as error:
             raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
 
@@ -124,7 +184,7 @@ class PackReader:
         values = pa.array(wanted, pa.string())
         asked = None if columns is None else [ID, *columns]
         for start in range(0, len(groups), _TOGETHER):
-            table = self.read(groups[start : start + _TOGETHER], asked)
+            table = self.read(groups[start : start + _TOGETHER], asked, hold=True)
             yield table.filter(pc.is_in(table[ID].cast(pa.string()), value_set=values))
 
     def may_hold(self, ids: Iterable[str]) -> list[int]:

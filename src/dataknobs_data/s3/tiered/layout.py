@@ -78,7 +78,7 @@ class TieredLayout(Layout):
     def __init__(self, parts: Parts) -> None:
         settings = parts.settings
         self.parts = parts
-        self.table = Table(parts.caller, parts.keys, parts.runtime, settings.max_workers)
+        self.table = Table(parts.caller, parts.keys, parts.runtime, settings.max_workers, settings.cache_bytes // 2)
         self.places = Places(parts.caller, parts.objects, self.table)
         self.lookup = Lookup(parts, self.places)
         self.scanner = Scanner(parts, self.places, self.lookup)

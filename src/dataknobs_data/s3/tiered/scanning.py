@@ -213,7 +213,7 @@ class _Scan:
         columns = columns_for(self._expression, self._query.sort_specs, kinds, rest) | self._front.needs
         found = []
         for window in windows(groups, GROUPS):
-            table = self._front.visible(source.reader.read(window, sorted(columns)))
+            table = self._front.visible(source.reader.read(window, sorted(columns), hold=True))
             judged = judge_rows(self._expression, table, kinds, rest)
             sure = judged.sure
             if judged.may is not None:

@@ -17,6 +17,7 @@ from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys, companion_of
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Kind
+from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import BORN, ID, REVISION, Shape
@@ -44,10 +45,11 @@ class Row:
 
 
 class Readers:
-    """Readers of packs and companions, which keep their tails: files of the table never change."""
+    """Readers of packs and companions, which keep their tails, and columns: files of the table never change."""
 
-    def __init__(self, caller: Caller, keys: Keys, workers: int) -> None:
+    def __init__(self, caller: Caller, keys: Keys, workers: int, held_bytes: int) -> None:
         self._caller = caller
+        self._columns = HeldColumns(held_bytes) if held_bytes else None
         self._keys = keys
         self._spans = FanOut(workers, "dataknobs-spans")
         self._lock = threading.Lock()
@@ -69,7 +71,7 @@ class Readers:
             if path in self._held:
                 self._held.move_to_end(path)
                 return self._held[path][0]
-            reader = PackReader(self._ranges(path), size, tail, name=self._keys.table_file(path))
+            reader = PackReader(self._ranges(path), size, tail, name=self._keys.table_file(path), held=self._columns)
             cost = min(size, tail or TAIL_GUESS)
             self._held[path] = reader, cost
             self._bytes += cost
@@ -173,9 +175,10 @@ def _within(pack: Packed, ids: list[str]) -> list[str]:
 class Table:
     """The table of one database, for all its threads."""
 
-    def __init__(self, caller: Caller, keys: Keys, runtime: Runtime, workers: int) -> None:
+    def __init__(self, caller: Caller, keys: Keys, runtime: Runtime, workers: int, held_bytes: int = 0) -> None:
+        """`held_bytes`: of packs' columns that are kept in memory."""
         self.log = Log(caller, keys, runtime, workers)
-        self._readers = Readers(caller, keys, workers)
+        self._readers = Readers(caller, keys, workers, held_bytes)
         self._catalog = Catalog()
         self._fan = FanOut(workers, "dataknobs-packs")
 
