@@ -43,7 +43,7 @@ parity: install $(PARITY)/.for-parity  ## optional: what is promised on every st
 soak: install  ## the suite with a hundred times the random examples, and the tests that take minutes (an hour)
 	$(PYTEST) -n 2 -m "" --timeout=3600 --hypothesis-profile=soak
 
-bench: install  ## how fast it is beside its own parts, on a SeaweedFS of its own
+bench: $(VENV)/.for-bench  ## how fast it is beside its own parts, on a SeaweedFS of its own
 	set -e; for program in benchmarks/*.py; do $(PY) $$program; done
 
 clean:  ## remove .venv and what tools leave behind
@@ -58,6 +58,10 @@ $(PARITY)/.for-parity: tests/parity/constraints.txt $(PY)
 	rm -rf $(PARITY)
 	$(PY) -m venv $(PARITY)
 	$(PARITY)/bin/python -m pip --disable-pip-version-check --quiet install 'localstack-core[base-runtime]==4.13.1' -c $<
+	@touch $@
+
+$(VENV)/.for-bench: pyproject.toml $(PY)
+	$(PIP) --editable '.[bench]'
 	@touch $@
 
 $(VENV)/.for-demo: pyproject.toml $(PY)
