@@ -99,6 +99,10 @@ class Keys:
         """Whether `key` says that another database lives inside this one's prefix."""
         return key.endswith(f"/{JOBS}/format.json") and key != self.format
 
+    def nested_prefix(self, key: str) -> str | None:
+        """The prefix of the database inside this one of which `key` is the format file; None for other keys."""
+        return key.removesuffix(f"{JOBS}/format.json") if self.is_nested_format(key) else None
+
     def lock(self, key: str) -> str:
         """The key of the lock under which the object `key` is put together from parts."""
         return f"{self.prefix}{JOBS}/lock-{hashlib.sha256(key.encode()).hexdigest()[:32]}"

@@ -26,6 +26,18 @@ class Lister:
         found = ((self._keys.id(item.key), item) for page in pages for item in page.items)
         return {id: item for id, item in found if id is not None and id.startswith(id_prefix)}
 
+    def records_and_nested(self) -> tuple[dict[str, Listed], tuple[str, ...]]:
+        """As `records`, and what the keys of other databases begin with that lie inside this one."""
+        records: dict[str, Listed] = {}
+        nested: list[str] = []
+        for page in self.record_pages(self._keys.prefix):
+            for item in page.items:
+                if (id := self._keys.id(item.key)) is not None:
+                    records[id] = item
+                elif inner := self._keys.nested_prefix(item.key):
+                    nested.append(inner)
+        return records, tuple(nested)
+
     def pages(
         self, key_prefix: str, start_after: str | None = None, deadline: Deadline | None = None
     ) -> Iterator[Page]:

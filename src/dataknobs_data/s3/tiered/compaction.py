@@ -28,7 +28,7 @@ from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.dropping import Dropper, Progress
 from dataknobs_data.s3.tiered.fences import LISTED, Ages, store_time
 from dataknobs_data.s3.tiered.folding import Plan, Planner
-from dataknobs_data.s3.tiered.front import whole_front
+from dataknobs_data.s3.tiered.front import front_of
 from dataknobs_data.s3.tiered.publishing import Overtaken, Publication
 from dataknobs_data.s3.tiered.reports import CompactProgress, CompactReport
 from dataknobs_data.s3.tiered.selecting import Selection, everything, is_worth, worthwhile
@@ -40,6 +40,8 @@ RESTARTS_MAX = 10
 
 CHECKPOINT_EVERY = 20
 """Commits after which the log gets a checkpoint."""
+
+NESTED = "it belongs to another database, which lies inside this one"
 
 
 class Compaction:
@@ -112,7 +114,9 @@ class _Run:
         self._dropper.drop(self._tiers.folded.take(self._ages.is_past_grace))
         self._tell(CompactProgress("listing objects"))
         with step("compact.object"):
-            self._front = whole_front(parts.lister, parts.objects, parts.many)
+            listed, nested = parts.lister.records_and_nested()
+            self._front = front_of(listed, parts.objects, parts.many)
+        self._own = self._front.outside(nested)
         self._loads = Loads(self._tiers, self._view)
         self._loads.look()
 
@@ -129,9 +133,9 @@ class _Run:
     # ------------------------------------------------------------------ deciding
     def carry_out(self) -> CompactReport:
         """Commits and drops. Raises Overtaken."""
-        remembered = self._tiers.folded.waiting({**self._front.documents, **self._front.tombstones})
-        rows = self._view.rows(self._front.ids) if self._front else {}
-        planner = Planner(self._front, rows, self._ages, remembered)
+        remembered = self._tiers.folded.waiting({**self._own.documents, **self._own.tombstones})
+        rows = self._view.rows(self._own.ids) if self._own else {}
+        planner = Planner(self._own, rows, self._ages, remembered)
         planner.look(self._parts.objects, self._parts.many)
         publication, plan = self._decided(planner)
         version = self._publish(publication, plan)
@@ -145,7 +149,7 @@ class _Run:
             buried=len(plan.bury),
             dropped=0,
             waiting=len(self.pending),
-            left=Counter(plan.left.values()),
+            left=Counter(plan.left.values()) + Counter({NESTED: self._front.size - self._own.size}),
             packs_before=len(self._view.packs),
             packs_after=len(known.packs) if known else 0,
             rewritten=len(publication.rewritten),

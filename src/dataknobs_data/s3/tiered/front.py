@@ -32,9 +32,22 @@ class Front:
         return bool(self.documents or self.graves)
 
     @property
+    def size(self) -> int:
+        """How many objects."""
+        return len(self.documents) + len(self.graves)
+
+    @property
     def ids(self) -> Iterable[str]:
         """All of them."""
         return [*self.documents, *self.graves]
+
+    def outside(self, prefixes: tuple[str, ...]) -> Front:
+        """Without the objects whose keys begin so."""
+        if not prefixes:
+            return self
+        documents = {id: line for id, line in self.documents.items() if not line.key.startswith(prefixes)}
+        tombstones = {id: line for id, line in self.tombstones.items() if not line.key.startswith(prefixes)}
+        return Front(documents, {id: self.graves[id] for id in tombstones}, tombstones)
 
     @property
     def needs(self) -> frozenset[str]:
