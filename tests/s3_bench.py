@@ -22,13 +22,16 @@ Places = dict[S3Server, "tuple[S3Client, str]"]
 
 
 class S3Bench:
-    """One bucket a server; every test has a prefix of its own."""
+    """One bucket a server; every test has a prefix of its own. Its records have the layout `objects`, in which each can be
+    looked at, unless the first database of a test is opened with another.
+    """
 
     def __init__(
         self, server: S3Server, client: S3Client, bucket: str, ends: ExitStack, proxy: WireProxy | None = None
     ) -> None:
         self.server, self.client, self.bucket = server, client, bucket
         self.prefix = f"{uuid.uuid4().hex}/"
+        self.layout = "objects"
         self._proxy = proxy
         self._ends = ends
 
@@ -46,9 +49,9 @@ class S3Bench:
     def config(self, **over: Any) -> dict[str, Any]:
         """Settings of a database, behind the proxy if there is one."""
         endpoint = self._proxy.endpoint if self._proxy else self.server.endpoint
-        return make_config(
-            self.server, **{"bucket": self.bucket, "prefix": self.prefix, "endpoint_url": endpoint, **over}
-        )
+        self.layout = over.get("layout") or self.layout
+        here = {"bucket": self.bucket, "prefix": self.prefix, "endpoint_url": endpoint, "layout": self.layout}
+        return make_config(self.server, **{**here, **over})
 
     def open(self, **over: Any) -> S3Database:
         """A database; what is done once a process (probe, bucket, format) is done."""

@@ -40,7 +40,7 @@ MOTO = pytest.mark.parametrize("s3_server", ["moto_server"], indirect=True)
 
 @pytest.fixture
 def db(s3_config: dict[str, Any]) -> Iterator[S3Database]:
-    with S3Database(s3_config) as database:
+    with S3Database({**s3_config, "layout": "objects"}) as database:
         yield database
 
 
@@ -174,7 +174,8 @@ def test_the_other_color_does_the_same(s3_config: dict[str, Any]) -> None:
 # ---------------------------------------------------------------------------------------------- what fails
 @pytest.fixture
 def wire(s3_server: S3Server, s3_config: dict[str, Any], proxy: WireProxy) -> Iterator[S3Database]:
-    with S3Database(make_config(s3_server, bucket=s3_config["bucket"], endpoint_url=proxy.endpoint)) as database:
+    config = make_config(s3_server, bucket=s3_config["bucket"], endpoint_url=proxy.endpoint, layout="objects")
+    with S3Database(config) as database:
         database.lifecycle.add("old", noncurrent_days=1)
         yield database
         proxy.reset()

@@ -70,7 +70,9 @@ class Account:
 
     def owner(self, **over: Any) -> S3Database:
         """The owner's database."""
-        return self._ends.enter_context(S3Database(make_config(self.server, bucket=self.bucket, **over)))
+        return self._ends.enter_context(
+            S3Database(make_config(self.server, **{"bucket": self.bucket, "layout": "objects", **over}))
+        )
 
     def user(self, document: dict[str, Any] | None = None) -> tuple[str, dict[str, Any]]:
         """The ARN of a new user who has this IAM policy, and the settings to be that user with."""

@@ -68,7 +68,7 @@ def test_threads_may_share_it(bucket: str) -> None:
 
 def test_the_mock_is_not_believed_to_be_aws(bucket: str) -> None:
     """It has AWS's address and refuses `DELETE If-Match: *`."""
-    with S3Database({"bucket": bucket}) as db:
+    with S3Database({"bucket": bucket, "layout": "objects"}) as db:
         db.create(Record({}, id="x"))
         place = db._engine._place  # type: ignore[attr-defined]
         assert place.is_aws

@@ -247,7 +247,11 @@ def _format(bench: S3Bench) -> bytes:
 @pytest.mark.parametrize(
     ("content", "error", "says"),
     [
-        (b'{"format": 1, "layout": "tiered"}', ConfigurationError, "have layout 'tiered', the settings say 'objects'"),
+        (
+            b'{"format": 1, "layout": "tiered"}',
+            ConfigurationError,
+            "have layout 'tiered', but this database was opened for 'objects'",
+        ),
         (b'{"format": 7, "layout": "objects"}', DataFormatError, "format 7 is not known to this version"),
         (b"{", DataFormatError, "damaged format file"),
     ],
