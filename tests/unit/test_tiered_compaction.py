@@ -213,6 +213,7 @@ def test_another_process_deletes_what_was_folded_and_shut_in() -> None:
     db.delete("gone")
     world.passes(30)
     assert db.compact().waiting == 2
+    assert world.open().compact().dropped == 0
     world.passes(GRACE + 2)
     other = world.open()
     assert (other.compact().dropped, world.hot()) == (2, set())
@@ -293,6 +294,8 @@ def test_a_document_that_cannot_be_folded_is_no_reason_to_commit() -> None:
     world.store.put(KEYS.record("bad"), b"{", PutOptions(), None)
     world.store.put(KEYS.record("bad-as-large-as-a-tombstone"), b"{".ljust(256), PutOptions(), None)
     world.open().create(record("cold", 1))
+    body, _, options = world.store.objects[KEYS.record("cold")]
+    world.store.put(KEYS.record("cold"), body.ljust(128 * 8), options, None)
     world.store.archived.add(KEYS.record("cold"))
     db = world.open()
     report = db.compact(wait=True)
@@ -361,6 +364,7 @@ def test_a_dead_load_is_adopted_and_keeps_what_it_has_won() -> None:
     world, db = loaded()
     dead_load(world, "x1", "x2", blind=False)
     assert world.loads().count(None) == 1
+    world.passes(GRACE)
     assert db.compact(full=True).adopted == 0, "it may be running"
     assert not world.marks()
     world.passes(OPERATION_OVER)
@@ -391,8 +395,8 @@ def test_an_adoption_that_comes_late_takes_nothing_of_a_settled_load_back() -> N
     world = TieredWorld()
     db, other = world.open(), world.open()
     db.batch_create([record("x", "load"), record("y", "load")])
-    lost_creation(world, "x")
     world.passes(OPERATION_OVER)
+    lost_creation(world, "x")
     settled: list[str] = []
 
     def meanwhile(operation: str, key: str) -> None:
