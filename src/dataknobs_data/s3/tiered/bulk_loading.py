@@ -22,6 +22,7 @@ from dataknobs_data.s3.layout import ApplyMany
 from dataknobs_data.s3.objects import Stored
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.tiered.front import standing
 from dataknobs_data.s3.tiered.loading import OPERATION, Fronts, Newcomers, objects_of
 from dataknobs_data.s3.tiered.one_by_one import Numbered, one_by_one
 from dataknobs_data.s3.tiered.sending import LongJob
@@ -91,7 +92,7 @@ class Load(Bulk):
     def _judged(self, ids: Sequence[str], lines: dict[str, Listed], view: View) -> tuple[set[str], set[str]]:
         parts = self._tiers.parts
         with step("load.fetch"):
-            found = parts.many.map(lambda id: parts.objects.look_listed(id, lines[id]), lines)
+            found = parts.many.map(lambda id: standing(parts.objects, id, lines[id]), lines)
             fronts = dict(zip(lines, found, strict=True))
         taken = {id for id, one in fronts.items() if isinstance(one, Stored)}
         unclear = fronts.keys() - taken

@@ -19,6 +19,7 @@ from dataknobs_data.s3.objects import Found, Grave, Stored
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Listed
 from dataknobs_data.s3.table.shape import Shape
+from dataknobs_data.s3.tiered.front import standing
 from dataknobs_data.s3.tiered.one_by_one import Numbered
 from dataknobs_data.s3.tiered.own_ids import OwnIds
 from dataknobs_data.s3.tiered.rewriting import documents_in, reshaped, taken_back, without_ids
@@ -132,7 +133,7 @@ class Newcomers:
             with step("load.check"):
                 lines = objects_of(parts, [self.own], deadline)
             with step("load.judge"):
-                lost = [id for id, line in lines.items() if foreign_to(birth, parts.objects.look_listed(id, line))]
+                lost = [id for id, line in lines.items() if foreign_to(birth, standing(parts.objects, id, line))]
             withdrawn = self._withdrawn(lost)
             if lost:
                 with step("load.undo"):

@@ -1,0 +1,59 @@
+"""What stands in front of the table and cannot be read: archived and damaged objects, as large as a tombstone or not."""
+
+from __future__ import annotations
+
+import pytest
+
+from dataknobs_data.exceptions import BatchError, DataFormatError, RecordArchivedError
+from dataknobs_data.records import Record
+from dataknobs_data.s3.store import PutOptions
+from dataknobs_data.s3.tombstones import Tombstone
+from tests.unit.tiered_world import KEYS, OPERATION_OVER, TieredWorld
+
+
+def unreadable(*ids: str) -> TieredWorld:
+    """`cold` is archived, `bad` damaged; both could be tombstones by their sizes."""
+    world = TieredWorld()
+    world.open().create(Record({"v": 1}, id="cold"))
+    body, _, options = world.store.objects[KEYS.record("cold")]
+    world.store.put(KEYS.record("cold"), body.ljust(128 * 8), options, None)
+    world.store.archived.add(KEYS.record("cold"))
+    world.store.put(KEYS.record("bad"), b"{".ljust(256), PutOptions(), None)
+    return world
+
+
+def test_they_are_counted_and_listed() -> None:
+    db = unreadable().open()
+    assert (db.count(), db.list_ids()) == (2, ["bad", "cold"])
+
+
+def test_reading_them_says_what_is_the_matter() -> None:
+    db = unreadable().open()
+    with pytest.raises(RecordArchivedError):
+        db.read("cold")
+    with pytest.raises(DataFormatError):
+        db.read("bad")
+
+
+def test_a_load_does_not_take_their_ids() -> None:
+    world = unreadable()
+    with pytest.raises(BatchError) as caught:
+        world.open().batch_create([Record({"v": n}, id=id) for n, id in enumerate(["a", "b", "bad", "cold"])])
+    assert set(caught.value.succeeded.values()) == {"a", "b"}
+    assert set(caught.value.failed) == {2, 3}
+    assert world.births("a", "b", "bad", "cold").keys() == {"a", "b"}
+
+
+def test_a_tombstone_that_makes_no_sense_still_kills_what_its_headers_say() -> None:
+    world = TieredWorld()
+    db = world.open()
+    db.batch_create([Record({"v": n}, id=f"r{n}") for n in range(3)])
+    (birth,) = world.births("r1")["r1"]
+    grave = Tombstone(frozenset({birth}), "r")
+    world.store.put(KEYS.record("r1"), b'{"tombstone":'.ljust(128), PutOptions(grave.headers()), None)
+    other = world.open()
+    assert (other.count(), other.list_ids()) == (2, ["r0", "r2"])
+    world.passes(OPERATION_OVER)
+    assert other.compact(full=True, wait=True).buried == 1
+    assert not world.hot()
+    assert world.open().list_ids() == ["r0", "r2"]
