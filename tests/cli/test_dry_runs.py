@@ -27,6 +27,9 @@ ROLE = "arn:aws:iam::111122223333:role/copying"
         "policy URL --grant 111122223333 --dry-run",
         "policy URL --identity",
         "lock URL --enable --dry-run",
+        "vacuum URL --dry-run",
+        "log URL",
+        "stats URL",
     ],
 )
 def test_a_dry_run_makes_no_bucket(cli: Cli, s3_url: str, seaweed: SeaweedServer, command: str) -> None:
