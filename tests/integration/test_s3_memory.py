@@ -109,7 +109,7 @@ def test_a_batch_from_a_generator_takes_bounded_memory(monkeypatch: pytest.Monke
                 resident.append(_resident_bytes())
             yield Record({"n": number, "text": f"{number:06}" + "x" * 4000})
 
-    with S3Database({"bucket": "bucket", "cache_bytes": 1_000_000}) as db:
+    with S3Database({"bucket": "bucket", "layout": "objects", "cache_bytes": 1_000_000}) as db:
         db.create(Record({}))
         ids = db.batch_create(supply())
     assert len(set(ids)) == 20_000

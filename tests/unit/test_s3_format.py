@@ -58,7 +58,7 @@ def test_losing_the_race_for_it_means_reading_the_winners() -> None:
     [
         (b'{"format": 2, "layout": "objects"}', DataFormatError, "format 2 is not known to this version (it knows 1); upgrade"),
         (b'{"format": "x", "layout": "objects"}', DataFormatError, "format 'x' is not known"),
-        (b'{"format": 1, "layout": "tiered"}', ConfigurationError, "have layout 'tiered', the settings say 'objects'; set layout: tiered"),
+        (b'{"format": 1, "layout": "tiered"}', ConfigurationError, "have layout 'tiered', but this database was opened for 'objects'; set layout: tiered"),
         (b'{"format": 1}', DataFormatError, "damaged format file"),
         (b'{"format"', DataFormatError, "damaged format file"),
         (b"[]", DataFormatError, "damaged format file"),
