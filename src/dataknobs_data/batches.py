@@ -11,8 +11,8 @@ from dataknobs_data.documents import Change, Deletion, Verb, check_id
 from dataknobs_data.engine import Bulk, EachWindow, Engine, Settled
 from dataknobs_data.exceptions import BatchError, DataknobsDataError
 
-Note = Callable[[int, str | None], object]
-"""Told of each item that is taken, in order: its index and the id of its record."""
+Note = Callable[[int, Sequence[str | None]], object]
+"""Told of the items that are taken, in order: the index of the first, and the ids of their records."""
 
 _PENDING, _WRITTEN, _MISSED = range(3)
 
@@ -38,18 +38,24 @@ class Feed:
     def take(self, items: Sequence[Any]) -> Iterator[Settled]:
         """Adds what becomes of `items`; yields what is known by now, by input index. Those that make no sense fail alone."""
         changes: list[Any] = []
+        ids: list[str | None] = []
+        senseless: list[Settled] = []
+        first, make = self.taken, self._make
         for item in items:
-            index, self.taken = self.taken, self.taken + 1
             try:
-                change = self._make(item)
+                change = make(item)
             except DataknobsDataError as error:
                 self._gaps.append(self._added + len(changes))
                 id = getattr(item, "id", None)
-                self._tell(index, id)
-                yield Settled(index, error, item, id)
+                senseless.append(Settled(first + len(ids), error, item, id))
+                ids.append(id)
             else:
                 changes.append(change)
-                self._tell(index, change.id)
+                ids.append(change.id)
+        self.taken += len(ids)
+        if self._note:
+            self._note(first, ids)
+        yield from senseless
         self._added += len(changes)
         self.pending += len(changes)
         if changes:
@@ -66,10 +72,6 @@ class Feed:
         if not self.over:
             self.over = True
             self._bulk.abandon()
-
-    def _tell(self, index: int, id: str | None) -> None:
-        if self._note:
-            self._note(index, id)
 
     def _known(self, ask: Callable[[], Iterable[Settled]]) -> Iterator[Settled]:
         try:
@@ -91,10 +93,10 @@ class BatchRun:
         self._errors: dict[int, DataknobsDataError] = {}
         self.stopped = False
 
-    def note(self, index: int, id: str | None) -> None:
-        """Notes the next record of the input."""
-        self._ids.append(id)
-        self._states.append(_PENDING)
+    def note(self, first: int, ids: Sequence[str | None]) -> None:
+        """Notes the next records of the input."""
+        self._ids += ids
+        self._states.extend([_PENDING] * len(ids))
 
     def settle(self, news: Iterable[Settled]) -> None:
         """Notes what became of some."""

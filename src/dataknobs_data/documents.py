@@ -154,7 +154,7 @@ def first_version(change: Change, born: str, revision: str, now: str) -> Documen
 
 
 def _imported_instant(record: Record) -> str | None:
-    if "created_at" not in record.metadata:
+    if not record.metadata:
         return None
     imported = instant(record.metadata.get("created_at"))
     try:

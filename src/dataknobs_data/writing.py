@@ -44,8 +44,7 @@ class StreamWriter:
         self._ids: dict[int, str | None] = {}
         upserts = config.on_conflict is ConflictPolicy.UPSERT
         bulk = engine.bulk(Verb.UPSERT if upserts else Verb.CREATE)
-        note = self._ids.__setitem__ if on_written else None
-        self._feed = Feed(bulk, upsertion if upserts else creation, note)
+        self._feed = Feed(bulk, upsertion if upserts else creation, self._note if on_written else None)
         self._result = StreamResult()
         self._started = runtime.monotonic()
         self._stopped = False
@@ -131,6 +130,9 @@ class StreamWriter:
         record: Any = one.record  # with every error; of what makes no sense, the thing itself
         if self.config.on_error and self.config.on_error(error, record) is False:
             self._stopped = True
+
+    def _note(self, first: int, ids: Sequence[str | None]) -> None:
+        self._ids.update(enumerate(ids, first))
 
     def _tell(self, *indices: int) -> None:
         if self._on_written:

@@ -130,6 +130,8 @@ class Shape:
 def grow(shape: Shape, documents: Iterable[Document]) -> Shape:
     """`shape` with the columns that `documents` ask for, by the rule at the top of this module."""
     datas = [document.data for document in documents]
+    if shape.places.keys() >= set().union(*datas):
+        return shape
     present = _presence(shape, datas)
     needed = max(len(datas) / _RARE, 2 if len(datas) >= _FEW else 1)
     taken = {folded(name) for name in shape.places}

@@ -59,8 +59,8 @@ class Shredded:
         users = [self._column(name, kind, present) for name, kind, present in self._presence()]
         columns = {
             ID: pa.array([document.id for document in documents], text),
-            BORN: pa.array([document.born for document in documents], text),
-            REVISION: pa.array([document.revision for document in documents], text),
+            BORN: _texts([document.born for document in documents]),
+            REVISION: _texts([document.revision for document in documents]),
             CREATED: self._stamps("created_at", [document.created_at for document in documents]),
             UPDATED: self._stamps("updated_at", [document.updated_at for document in documents]),
             METADATA: pa.array(self._metadata(), text),
@@ -120,6 +120,8 @@ class Shredded:
 
     def _metadata(self) -> Sequence[str | None]:
         all_of_them = [document.metadata for document in self._documents]
+        if not any(all_of_them):
+            return [None] * len(all_of_them)
         if _PLAIN.issuperset(map(type, chain.from_iterable(metadata.values() for metadata in all_of_them))):
             try:
                 return [orjson.dumps(metadata).decode() if metadata else None for metadata in all_of_them]
@@ -137,7 +139,10 @@ class Shredded:
     # ------------------------------------------------------------------------------------------ _rest
     def _rests(self) -> Iterable[str | None]:
         by_form = {form: self._rest_of_form(form) for form in self._counts}
-        rests: list[str | None] = [by_form[form] for form in self._forms]
+        if self._turned is not None:
+            rests = [*by_form.values()] * len(self._forms)
+        else:
+            rests = [by_form[form] for form in self._forms]
         for row in self._special_rows():
             rests[row] = self._rest_of_row(row)
         return rests
@@ -151,7 +156,7 @@ class Shredded:
     def _special_rows(self) -> Iterable[int]:
         outside = {form for form in self._counts if not self._shape.places.keys() >= set(form)}
         rows = {*self._odd, *self._types, *self._other_stamps}
-        rows.update(row for row, document in enumerate(self._documents) if document.fields or document.replaces)
+        rows.update([row for row, document in enumerate(self._documents) if document.fields or document.replaces])
         if outside:
             rows.update(row for row, form in enumerate(self._forms) if form in outside)
         return rows
@@ -174,3 +179,10 @@ class Shredded:
         if names != [*sorted(typed, key=places.__getitem__), *outside]:
             tree["order"] = names
         return dump(tree, document.id).decode() if tree else None
+
+
+def _texts(texts: Sequence[str]) -> pa.Array:
+    """The rows of a load all have the same birth and revision."""
+    if len(set(texts)) == 1:
+        return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts))
+    return pa.array(texts, pa.string())

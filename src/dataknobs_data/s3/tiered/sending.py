@@ -165,6 +165,8 @@ class PackSender:
         self.records += len(chosen)
         self._indexes.append(pa.array([index for index, _ in documents], pa.int64()))
         for document in chosen:
+            if self._shared == {}:
+                break
             self._share(document)
         if full:
             self._send(full)
