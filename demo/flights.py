@@ -84,7 +84,6 @@ def bucket(server: SeaweedServer) -> S3Database:
         {
             "bucket": BUCKET,
             "prefix": PREFIX,
-            "layout": "tiered",
             "endpoint_url": server.endpoint,
             "region": server.region,
             "access_key_id": server.access_key,
@@ -139,7 +138,9 @@ def archive_all(screen: Screen, source: PostgresDatabase, archive: S3Database) -
         screen.say(f"{len(ids):,} records written; every one is there, or none")
     agree("records written", len(ids), FLIGHTS)
     stats = archive.stats()
-    screen.say(f"{stats.bytes / MIB:.1f} MiB in {stats.packs} Parquet file(s), {stats.bytes / FLIGHTS:.0f} bytes a flight")
+    screen.say(
+        f"{stats.bytes / MIB:.1f} MiB in {stats.packs} Parquet file(s), {stats.bytes / FLIGHTS:.0f} bytes a flight"
+    )
 
 
 def read_two(screen: Screen, reader: S3Database) -> None:
@@ -204,7 +205,9 @@ def compact(screen: Screen, archive: S3Database, deleted: int) -> None:
     """The change and the deletions were objects before the table; now they become part of it, for other programs to see."""
     with screen.step("Compact: what other programs see is what we see", archive):
         report = archive.compact(full=True)
-        screen.say(f"{report.folded} record folded, {report.buried:,} deletions carried out, in version {report.version} of the table")
+        screen.say(
+            f"{report.folded} record folded, {report.buried:,} deletions carried out, in version {report.version} of the table"
+        )
         stats = archive.stats()
         screen.say(f"{stats.rows:,} rows in the table")
     agree("deletions carried out", report.buried, deleted)

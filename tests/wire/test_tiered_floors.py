@@ -34,7 +34,10 @@ def sent(seen: Seen) -> dict[str, int]:
 
 @pytest.fixture
 def db(bench: S3Bench) -> S3Database:
-    return bench.open(layout="tiered")
+    """One that holds no columns of packs, so that every range is seen."""
+    db = bench.open(layout="tiered")
+    db._engine._layout.table._readers._columns = None  # type: ignore[attr-defined]
+    return db
 
 
 @pytest.fixture
@@ -43,6 +46,16 @@ def packed(bench: S3Bench, db: S3Database) -> S3Database:
     bench.past().batch_create(records(1000))
     assert not db.exists("nothing")  # knows the log
     return db
+
+
+def test_what_was_read_of_a_pack_is_held_for_packs_never_change(bench: S3Bench) -> None:
+    db = bench.open(layout="tiered")
+    bench.past().batch_create(records(1000))
+    assert not db.exists("nothing")
+    for ranges in ({RANGE: 2}, {}):
+        with bench.proxy.watch() as seen:
+            assert db.read("r-000500")
+        assert sent(seen) == {GET: 1, LOOK: 1, **ranges}
 
 
 # ---------------------------------------------------------------------------------------------- one record

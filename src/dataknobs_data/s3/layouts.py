@@ -15,8 +15,8 @@ https://github.com/apache/arrow/pull/49377, https://github.com/apache/arrow/issu
 
 
 def default_layout() -> str:
-    """Of a new database."""
-    return OBJECTS
+    """Of a new database: tiered where the extra `table` is installed."""
+    return OBJECTS if _lacking() else TIERED
 
 
 def layout_of(name: str, parts: Parts) -> Layout:

@@ -33,6 +33,10 @@ class History:
         """That snapshot, without a request."""
         return self._known
 
+    def at_first(self, deadline: Deadline | None = None) -> Snapshot | None:
+        """That snapshot; a process that has never looked does so."""
+        return self._known if self._looked or self._known else self.refresh(deadline)
+
     def keep(self, snapshot: Snapshot | None) -> Snapshot | None:
         """Remembers the newer of this and the known snapshot of a table, and returns it."""
         with self._lock:

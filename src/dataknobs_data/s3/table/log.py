@@ -83,6 +83,10 @@ class Log:
         """The newest snapshot that was seen, without a request."""
         return self._history.known
 
+    def at_first(self, deadline: Deadline | None = None) -> Snapshot | None:
+        """As `known`, but looks where this process never did. See History."""
+        return self._history.at_first(deadline)
+
     def refresh(self, deadline: Deadline | None = None) -> Snapshot | None:
         """The table with every commit that was acknowledged before this call; None: there is no table. See History."""
         return self._history.refresh(deadline)

@@ -45,7 +45,7 @@ class LongJob:
         self.id = runtime.new_id()
         self.operation = operation
         self.now = runtime.timestamp()
-        known = tiers.table.log.known
+        known = tiers.table.log.at_first()
         self.shape = Shape.from_schema_string(known.schema) if known else Shape()
         self._tiers = tiers
         self._paths: list[str] = []
