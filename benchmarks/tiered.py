@@ -18,14 +18,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import boto3
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 from obstore.store import S3Store
@@ -35,9 +34,7 @@ from dataknobs_data.embedded.seaweedfs import SeaweedServer
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 
-with suppress(ImportError):
-    import lancedb
-
+HAS_LANCE = find_spec("lancedb") is not None
 BUCKET = "benchmark"
 CITIES = ["Amsterdam", "Berlin", "Cairo", "Dakar", "Eindhoven", "Freiburg", "Genoa", "Helsinki"]
 WORDS = [
@@ -113,6 +110,8 @@ class Setup:
 
     def lance(self) -> Any:
         """LanceDB in the same bucket."""
+        import lancedb  # not above: the processes whose memory is measured load only what they use
+
         server = self.server
         options = {
             "endpoint": server.endpoint, "region": server.region, "access_key_id": server.access_key,
@@ -166,7 +165,7 @@ def loads(setup: Setup, count: int, rounds: int) -> list[Race]:
             with setup.database(f"load-{how}-{number}") as database:
                 records = (Record(data, id=id) for data, id in zip(dicts, ids, strict=True))
                 race.time(f"batch_create, {how} ids", lambda d=database, r=records: d.batch_create(r))  # type: ignore[misc]
-        if "lancedb" in globals():
+        if HAS_LANCE:
             lance, name = setup.lance(), f"load{number}"
             race.time("LanceDB create_table", lambda c=lance.create_table, n=name: c(n, dicts))  # type: ignore[misc]
     return [race]
@@ -175,6 +174,8 @@ def loads(setup: Setup, count: int, rounds: int) -> list[Race]:
 # ---------------------------------------------------------------------------------------------- reads
 def reads(setup: Setup, count: int, rounds: int) -> list[Race]:
     """Questions to one table of that many records."""
+    import duckdb
+
     chance = random.Random(1)
     races = [
         Race("read of one record", "hot read", "bound: 5 x the time"),
@@ -230,10 +231,12 @@ def local_packs(setup: Setup) -> list[str]:
 
 def lance_table(setup: Setup, ids: Sequence[str], dicts: Sequence[dict[str, Any]]) -> Any:
     """The same records in LanceDB, with the index that it offers for ids."""
-    if "lancedb" not in globals():
+    if not HAS_LANCE:
         return None
+    from lancedb.index import BTree
+
     table = setup.lance().create_table("reads", [{"_id": id, **data} for id, data in zip(ids, dicts, strict=True)])
-    table.create_index("_id", config=lancedb.index.BTree())
+    table.create_index("_id", config=BTree())
     return table
 
 
