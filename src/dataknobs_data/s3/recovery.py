@@ -94,9 +94,7 @@ def _nothing_left(id: str, *, lay_in_a_pack: bool) -> RecordNotFoundError:
             "has it, and those cannot be read yet"
         )
     else:
-        why = (
-            "the bucket has no version of it; versions are kept from enable_versioning() on, until a lifecycle rule removes them"
-        )
+        why = "the bucket has no version of it; versions are kept from enable_versioning() on, until a lifecycle rule removes them"
     return RecordNotFoundError(f"record {id!r} cannot be brought back: {why}", id=id)
 
 
