@@ -29,7 +29,19 @@ SDK_PLACES = ("backends", "s3", "sql", "embedded")
 
 LAYERS = (
     ("exceptions",),
-    ("lazily", "spelling", "paths", "instants", "kinds", "fields", "expressions", "query", "records", "matching", "runtime"),
+    (
+        "lazily",
+        "spelling",
+        "paths",
+        "instants",
+        "kinds",
+        "fields",
+        "expressions",
+        "query",
+        "records",
+        "matching",
+        "runtime",
+    ),
     ("settings", "registry", "documents", "json_values", "codec", "streaming"),
     ("engine", "batches", "writing"),
     ("migration", "s3", "sql", "embedded"),
