@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 from dataknobs_data.documents import Change, Verb
 from dataknobs_data.engine import Bulk, EachWindow, Outcome, Settled
@@ -39,9 +39,11 @@ class TieredBulk(Bulk):
             yield from self._public(self._run.add(held))
 
     def _begin(self) -> Bulk:
-        if self._verb is Verb.CREATE:
-            return Load(self._tiers(), self._apply)
-        return BulkUpdate(self._tiers(), self._verb, self._apply)
+        tiers = self._tiers()
+        with self._translated():
+            if self._verb is Verb.CREATE:
+                return Load(tiers, self._apply)
+            return BulkUpdate(tiers, self._verb, self._apply)
 
     def finish(self) -> Iterator[Settled]:
         """See Bulk."""
@@ -56,10 +58,8 @@ class TieredBulk(Bulk):
             self._run.abandon()
 
     def _public(self, settled: Iterable[Settled]) -> Iterator[Settled]:
-        place = (
-            nullcontext()
-            if isinstance(self._run, EachWindow)
-            else translated(f"a bulk {self._verb}", self._tiers().parts.place)
-        )
-        with place:
+        with nullcontext() if isinstance(self._run, EachWindow) else self._translated():
             yield from settled
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated(f"a bulk {self._verb}", self._tiers().parts.place)
