@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -27,6 +27,7 @@ from dataknobs_data.s3.putting import Putter
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.tags import Tagger
+from dataknobs_data.streaming import windows
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.maintenance import Maintenance
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 ApplyMany = Callable[[Sequence[Change]], Sequence[Outcome]]
 ErrorOf = Callable[[str, Fault], DataknobsDataError]
 T = TypeVar("T")
+
+MARKED = 1000
+"""Keys that the write clock is told of at a time."""
 
 
 class Guard(Protocol):
@@ -63,6 +67,12 @@ class Parts:
         """What puts single objects into a store that can do so much."""
         cache = self.objects.cache
         return Putter(self.caller, self.keys, self.settings, self.tagger, cache, self.uploader, found)
+
+    def wrote(self, ids: Iterable[str]) -> None:
+        """Records of these ids were written, or perhaps: from now on this process must not see them older than they are."""
+        for window in windows(ids, MARKED):
+            self.clock.mark(*map(self.keys.record, window))
+        self.clock.tick()
 
 
 class Writers(Protocol):

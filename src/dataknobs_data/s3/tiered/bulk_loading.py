@@ -11,7 +11,7 @@ Ids that stand behind tombstones, and those that come twice, are created one by 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from itertools import count
 
 from dataknobs_data.documents import Change, Verb, duplicate
@@ -89,7 +89,7 @@ class Load(Bulk):
             self._view = self._tiers.table.look(None, "load.start")
         return self._judged(ids, self._fronts.lines(ids), self._view)
 
-    def _judged(self, ids: Sequence[str], lines: dict[str, Listed], view: View) -> tuple[set[str], set[str]]:
+    def _judged(self, ids: Iterable[str], lines: dict[str, Listed], view: View) -> tuple[set[str], set[str]]:
         parts = self._tiers.parts
         with step("load.fetch"):
             found = parts.many.map(lambda id: standing(parts.objects, id, lines[id]), lines)
@@ -131,7 +131,7 @@ class Load(Bulk):
             for one in records.check(deadline):
                 yield Settled(one.index, duplicate(one.id), one.record, one.id)
         finally:
-            parts.clock.tick()
+            parts.wrote(records.own.every())
 
     def _commit(self, view: View, deadline: Deadline) -> bool:
         sender = self._records.sender

@@ -65,10 +65,12 @@ class TieredWriters:
         remover = Remover(
             self._parts, Deleter(self._parts.caller, self._parts.keys, self._parts.objects, self.tiers.can)
         )
-        etags, count = remover.everything(str(self._parts.place)), self._layout.scanner.count()
+        etags, scanner = remover.everything(str(self._parts.place)), self._layout.scanner
+        ids = scanner.ids("") if self._parts.objects.edge else []  # which may still have them as the objects they were
+        count = len(ids) or scanner.count()
         emptied(self.tiers)
         remover.clear(etags)
-        self._parts.clock.tick()
+        self._parts.wrote(ids)
         return count
 
 

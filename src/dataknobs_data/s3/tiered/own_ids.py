@@ -51,9 +51,9 @@ class OwnIds:
         """From now on these are not among them."""
         self._gone.update(ids)
 
-    def every(self) -> list[str]:
+    def every(self) -> Iterator[str]:
         """All of them."""
-        return [id for chunk in self._ids for id in chunk.to_pylist() if id not in self._gone]
+        return (id for chunk in self._ids for id in chunk.to_pylist() if id not in self._gone)
 
     def among(self, ids: Collection[str]) -> list[str]:
         """Those of `ids` that are among them."""
