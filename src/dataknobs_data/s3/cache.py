@@ -8,16 +8,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import ClassVar, Generic, TypeVar
 
+from dataknobs_data.s3.marks import Mark
+
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A document's bytes and the ETag they had. `modified`: ISO 8601, when the object was written."""
+    """A document's bytes and the ETag they had. `modified`: ISO 8601, when the object was written. `mark`: from its headers."""
 
     body: bytes | memoryview
     etag: str
     modified: str
+    mark: Mark | None = None
 
 
 class RecordCache:

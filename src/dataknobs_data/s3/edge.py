@@ -27,6 +27,7 @@ from typing import Protocol
 from dataknobs_data.runtime import Runtime, iso_utc
 from dataknobs_data.s3.cache import Held, WriteClock
 from dataknobs_data.s3.calls import Caller, Deadline
+from dataknobs_data.s3.marks import mark_of
 from dataknobs_data.s3.store import Fault
 
 REST_SECONDS = 10.0
@@ -35,6 +36,7 @@ REST_SECONDS = 10.0
 OPERATION = "EdgeGet"
 """What its requests are called where requests are counted."""
 
+METADATA = "x-amz-meta-"
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e\x80-\xff]+"')
 """RFC 9110, section 8.8.3; https://www.rfc-editor.org/rfc/rfc9110.html#name-etag."""
 
@@ -145,4 +147,5 @@ def copy_of(answer: Answer, held: Held | None) -> Held | NoCopy:
         modified = parsedate_to_datetime(answer.headers.get("last-modified", ""))
     except ValueError:
         return NoCopy("it does not say when the document was written")
-    return Held(answer.body, etag, iso_utc(modified))
+    told = {name.removeprefix(METADATA): value for name, value in answer.headers.items() if name.startswith(METADATA)}
+    return Held(answer.body, etag, iso_utc(modified), mark_of(told))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataknobs_data import codec
 from dataknobs_data.documents import Document
@@ -14,6 +14,7 @@ from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.edge import Edge, NoCopy
 from dataknobs_data.s3.headers import outline
 from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.marks import Mark, mark_of
 from dataknobs_data.s3.missing import check_bucket, says_missing
 from dataknobs_data.s3.store import Blob, Fault, Head, Kind, Listed
 from dataknobs_data.s3.tombstones import Tombstone, decode, from_headers, is_tombstone
@@ -21,11 +22,12 @@ from dataknobs_data.s3.tombstones import Tombstone, decode, from_headers, is_tom
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A document and the ETag of the object it was read from. `certain`: the store said so just now."""
+    """A document, and the ETag and mark of the object it was read from. `certain`: the store said so just now."""
 
     document: Document
     etag: str
     certain: bool
+    mark: Mark | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class Grave:
 
 
 Found = Stored | Grave | None
+
+
+def mark_on(found: Found) -> Mark | None:
+    """The mark that an object bears."""
+    return found.mark if isinstance(found, Stored) else found.tombstone.mark if isinstance(found, Grave) else None
 
 
 class Objects:
@@ -211,18 +218,21 @@ class Objects:
         birth = "etag:" + held.etag.strip('"')
         try:
             if is_tombstone(held.body):
-                return Grave(decode(held.body, self._keys.record(id)), held.etag)
+                tombstone = decode(held.body, self._keys.record(id))
+                return Grave(replace(tombstone, mark=held.mark) if held.mark else tombstone, held.etag)
             document = codec.decode(held.body, id=id, birth=birth, modified=held.modified)
         except DataFormatError:
             self.cache.drop(self._keys.record(id))  # or a write would be refused after somebody has mended the record
             raise
-        return Stored(document, held.etag, certain)
+        return Stored(document, held.etag, certain, held.mark)
 
 
 def outlined(id: str, head: Head) -> Stored | Grave:
     """What the headers of an object say of it."""
     tombstone = from_headers(head.metadata)
-    return Grave(tombstone, head.etag) if tombstone else Stored(outline(id, head), head.etag, certain=True)
+    if tombstone:
+        return Grave(tombstone, head.etag)
+    return Stored(outline(id, head), head.etag, certain=True, mark=mark_of(head.metadata))
 
 
 def record_of(id: str, found: Found) -> Stored | None:
@@ -240,4 +250,4 @@ def _shown(found: Found) -> Document | None:
 
 
 def _held(blob: Blob) -> Held:
-    return Held(blob.body, blob.etag, iso_utc(blob.modified))
+    return Held(blob.body, blob.etag, iso_utc(blob.modified), mark_of(blob.metadata))

@@ -15,6 +15,7 @@ from dataknobs_data.s3.cache import Held, RecordCache
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.headers import headers_of
 from dataknobs_data.s3.keys import Keys
+from dataknobs_data.s3.marks import Mark, mark_of
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.settings import S3Settings
@@ -57,14 +58,20 @@ class Putter:
         self._uploader = uploader
 
     def put(
-        self, document: Document, condition: Condition, deadline: Deadline, still: Callable[[], bool] | None = None
+        self,
+        document: Document,
+        condition: Condition,
+        deadline: Deadline,
+        still: Callable[[], bool] | None = None,
+        mark: Mark | None = None,
     ) -> Put:
         """Puts a document. `still`: asked before an upload in parts is completed, for what it was derived from may have
         changed meanwhile; where it says no, the condition counts as failed.
         """
         body = told_apart(codec.encode(document))
         tags = self._tagger.tags(document) if self.can.tags else None
-        options = PutOptions(headers_of(document, self._settings.author), tags, self._settings.storage_class)
+        headers = headers_of(document, self._settings.author) | (mark.headers() if mark else {})
+        options = PutOptions(headers, tags, self._settings.storage_class)
         made = self._attempt(document.id, body, options, condition, document.updated_at, deadline, still)
         return replace(made, deadline=self._caller.deadline()) if self._is_large(body) else made
 
@@ -96,7 +103,7 @@ class Putter:
                 raise
             return Put("", fault, deadline)
         if etag:
-            self._cache.put(key, Held(body, etag, modified))
+            self._cache.put(key, Held(body, etag, modified, mark_of(options.metadata)))
         return Put(etag, None, deadline)
 
     def _is_large(self, body: bytes) -> bool:

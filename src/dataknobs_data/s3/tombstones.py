@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 import orjson
 
 from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.s3.marks import Mark, mark_of
 
 UNIT = 128
 KILLS, REVISION = "kills", "revision"
@@ -31,10 +32,13 @@ _START = b'{"tombstone":'
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """`kills`: births declared dead. `revision`: new with every write, so that no two have the same content."""
+    """`kills`: births declared dead. `revision`: new with every write, so that no two have the same content. `mark`: what only
+    the headers say.
+    """
 
     kills: frozenset[str]
     revision: str
+    mark: Mark | None = None
 
     def encode(self) -> bytes:
         """The object's content: JSON, padded with spaces."""
@@ -44,7 +48,8 @@ class Tombstone:
 
     def headers(self) -> dict[str, str]:
         """The object's user metadata, so that HEAD is enough to know it."""
-        return {KILLS: births_header(self.kills), REVISION: quote(self.revision, safe=":")}
+        headers = {KILLS: births_header(self.kills), REVISION: quote(self.revision, safe=":")}
+        return {**headers, **self.mark.headers()} if self.mark else headers
 
 
 def may_be_tombstone(size: int) -> bool:
@@ -82,7 +87,7 @@ def from_headers(metadata: Mapping[str, str]) -> Tombstone | None:
     kills = metadata.get(KILLS)
     if kills is None or kills == TOO_MANY or REVISION not in metadata:
         return None
-    return Tombstone(births_of(kills), unquote(metadata[REVISION]))
+    return Tombstone(births_of(kills), unquote(metadata[REVISION]), mark_of(metadata))
 
 
 def births_header(births: Iterable[str]) -> str:

@@ -81,7 +81,7 @@ class Exchange:
     def look_again(self, view: View, objects: Collection[str]) -> list[Withdrawn]:
         """After a conflict: what is not as it was is taken out. `objects`: ids that have an object now."""
         lost = set(self.replaced.own.among(objects))
-        moved: dict[str, str] = {}
+        moved: dict[str, Place] = {}
         for places in self.replaced.elsewhere({pack.path for pack in view.packs}):
             moved.update(self._moved(view, places))
             lost.update(place.id for place in places if place.id not in moved)
@@ -92,16 +92,25 @@ class Exchange:
             self._is_remade = False
         return self._withdrawn(lost)
 
-    def _moved(self, view: View, places: Sequence[Place]) -> Iterator[tuple[str, str]]:
-        """Those of these records that lie in another pack now, with its path: as they were, or changed, which does not matter."""
+    def _moved(self, view: View, places: Sequence[Place]) -> Iterator[tuple[str, Place]]:
+        """Those of these records that lie in another pack now, with their rows there: as they were, or changed, which does not
+        matter.
+        """
         found = view.rows(place.id for place in places)
         finished = finished_loads(self._tiers, [row.pack for rows in found.values() for row in rows])
         for place in places:
             rows = found.get(place.id, [])
             if [row.born for row in rows] == [place.born] and may_replace(rows[0].pack, finished):
-                yield place.id, rows[0].pack.path
+                yield place.id, Place(place.id, place.born, rows[0].revision, rows[0].pack.path)
 
     def _withdrawn(self, ids: Collection[str]) -> list[Withdrawn]:
+        found = self.withdrawn(ids)
+        if found:
+            self.sender.packs = without_ids(self._tiers, self.sender.packs, ids, None)
+        return found
+
+    def withdrawn(self, ids: Collection[str]) -> list[Withdrawn]:
+        """These do not count; packs that were committed stay as they are."""
         if not ids:
             return []
         rows = documents_in(self._tiers, self.sender.packs, ids)
@@ -109,7 +118,6 @@ class Exchange:
         for one in found:
             for name in STAMPS:  # they are of the version that was to be replaced
                 one.record.metadata.pop(name, None)
-        self.sender.packs = without_ids(self._tiers, self.sender.packs, ids, None)
         self.sender.withdraw(one.index for one in found)
         self.replaced.drop(ids)
         return found

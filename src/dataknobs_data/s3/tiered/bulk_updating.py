@@ -4,12 +4,13 @@
     packs                 of their new versions, which keep their births and have the job's id as their revision, uploaded as
                           they fill; then the packs that have the old versions, made anew without those
     commit                new packs for old ones, on the version that was looked at
+    objects               again, for changes by `expected_version` that did not see the commit (bulk_checking.py)
 
 An upsert's records that lie nowhere go into the same commit as a load of the job's id, with a load's check and mark after
 it. An update of a record that lies nowhere, as a fresh look at the log confirms, finds nothing. Ids that come twice are
 changed once more, one by one, after the commit.
 
-Requests, beside looks: a PUT for each new pack, 1 for the commit, 1 for the mark of records that were created under ids of
+Requests, beside looks (one at the log, two at the objects): a PUT for each new pack, 1 for the commit, 1 for the mark of records that were created under ids of
 their own. Dies it before the commit, then it leaves packs that vacuum removes.
 """
 
@@ -22,8 +23,10 @@ from itertools import count
 from dataknobs_data.documents import Change, Document, Verb, resolve
 from dataknobs_data.engine import Bulk, Settled
 from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.layout import ApplyMany
 from dataknobs_data.s3.steps import step
+from dataknobs_data.s3.tiered.bulk_checking import Check
 from dataknobs_data.s3.tiered.bulk_rewriting import Exchange, finished_loads, is_dear, may_replace
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.loading import Fronts, Newcomers, Withdrawn, objects_of
@@ -170,7 +173,7 @@ class BulkUpdate(Bulk):
                 continue
             assert document is not None, "there is a row"
             documents.append((index, document))
-        places = {row.id: Place(row.id, row.born, pack.path) for _, row, pack in updates}
+        places = {row.id: Place(row.id, row.born, row.revision, pack.path) for _, row, pack in updates}
         yield from self._exchange.add(documents, places)
 
     def _confirmed(self, nowhere: Sequence[Numbered]) -> Generator[Settled, None, list[Numbered]]:
@@ -215,11 +218,22 @@ class BulkUpdate(Bulk):
                 self._look_again(view)
                 if not any(sender.packs for sender in self._senders):
                     return
+            yield from self._gone(deadline)
             yield from (Settled(index, True) for index in self._exchange.sender.indexes())
             self._wait(self._created.check(deadline))
             yield from (Settled(index, True) for index in self._created.sender.indexes())
         finally:
             parts.clock.tick()
+
+    def _gone(self, deadline: Deadline) -> Iterator[Settled]:
+        """Those that somebody has deleted by their version meanwhile: there is nothing to update; an upsert creates them."""
+        sender, replaced = self._exchange.sender, self._exchange.replaced
+        deleted = Check(self._tiers, self._job.id, replaced, sender.packs).deleted(deadline)
+        withdrawn = self._exchange.withdrawn(deleted)
+        if self._verb is Verb.UPSERT:
+            self._wait(withdrawn)
+        else:
+            yield from (Settled(one.index, False) for one in withdrawn)
 
     def _packs(self, view: View) -> list[Uploaded]:
         self._exchange.fit(view.shape)

@@ -184,7 +184,7 @@ class _Replacement(ExistingChange):
     """One update."""
 
     def __init__(self, caller: Caller, runtime: Runtime, places: Places, putter: Putter, change: Change) -> None:
-        super().__init__(caller, runtime, places, putter, change.id)
+        super().__init__(caller, runtime, places, putter, change.id, change.expected_version)
         self._change = change
         self._damaged = change.mends
 
@@ -208,18 +208,21 @@ class _Replacement(ExistingChange):
             assert document is not None, "there is a record to update"
             document = replace(document, replaces=write.replaces)
             with step(name):
-                made = self._putter.put(document, write.condition, deadline, self._still(write, deadline))
+                still = self._still(write, deadline)
+                made = self._putter.put(document, write.condition, deadline, still, write.mark)
             deadline = made.deadline
-            if made.fault is None:
+            if made.fault is None or made.fault.answer_lost:
+                etag = self._settled(document, made.fault, deadline) if made.fault else made.etag
+                self._prove(write, document.revision, etag, deadline)
                 return document
-            if made.fault.answer_lost:
-                return self._settled(document, made.fault, deadline)
             before, found = found, self._look(deadline)
             in_a_row = self._refused(number, before, found, made.fault, in_a_row)
         raise AssertionError("the deadline ends this")
 
-    def _settled(self, document: Document, fault: Fault, deadline: Deadline) -> Document:
+    def _settled(self, document: Document, fault: Fault, deadline: Deadline) -> str:
+        """After a lost answer: the ETag of what was put."""
         found = after_loss(self._places, self._id, fault, deadline)
         if isinstance(found, Stored) and found.document.revision == document.revision:
-            return document
+            return found.etag
+        self._proof.settled(found, document.revision)
         raise unknown_outcome(self._id, there_now(found), fault) from fault

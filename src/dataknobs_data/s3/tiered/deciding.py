@@ -10,32 +10,48 @@ from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.changing import REFUSALS_MAX, contradicted, unwritable
 from dataknobs_data.s3.lost import unknown_outcome
+from dataknobs_data.s3.marks import Mark
 from dataknobs_data.s3.objects import Found, Grave, Stored
 from dataknobs_data.s3.putting import Putter
 from dataknobs_data.s3.store import ABSENT, Condition, Fault, Match
 from dataknobs_data.s3.tiered.places import Places, is_untouched
+from dataknobs_data.s3.tiered.relying import Applied, Proof, Relied
 
 NOTHING: frozenset[str] = frozenset()
 
 
 class Write:
-    """What a change of an existing record is about to put, over what. Births that it declares dead are `replaces`."""
+    """What a change of an existing record is about to put, over what. Births that it declares dead are `replaces`. `relied`:
+    of a compare-and-set that bulk updates have to know of.
+    """
 
-    def __init__(self, current: Document, condition: Condition, replaces: frozenset[str]) -> None:
+    def __init__(
+        self, current: Document, condition: Condition, replaces: frozenset[str], relied: Relied | None = None
+    ) -> None:
         self.current = current
         self.condition = condition
         self.replaces = replaces - {current.born}
+        self.relied = relied
+
+    @property
+    def mark(self) -> Mark | None:
+        """What the object is to bear."""
+        return self.relied.mark if self.relied else None
 
 
 class ExistingChange:
-    """One change of an existing record."""
+    """One change of an existing record. `expected`: the version that it is to be at, if that matters."""
 
-    def __init__(self, caller: Caller, runtime: Runtime, places: Places, putter: Putter, id: str) -> None:
+    def __init__(
+        self, caller: Caller, runtime: Runtime, places: Places, putter: Putter, id: str, expected: str | None
+    ) -> None:
         self._caller = caller
         self._runtime = runtime
         self._places = places
         self._putter = putter
         self._id = id
+        self._expected = expected
+        self._proof = Proof(places, putter, id, expected)
         self._damaged = False
 
     def _found_write(self, found: Found, deadline: Deadline) -> tuple[Write, str] | Found | None:
@@ -46,15 +62,29 @@ class ExistingChange:
             replaces = found.document.replaces
             if is_untouched(found):
                 replaces |= self._births(deadline)
-            return Write(found.document, Match(found.etag), replaces), "change.match"
+            relied = Relied(Mark(found.mark.over), None) if found.mark and self._expected is not None else None
+            return Write(found.document, Match(found.etag), replaces, relied), "change.match"
+        known = self._places.table.log.known
+        since = known.version if known else -1
         if isinstance(found, Grave):
             kills = found.tombstone.kills
             behind = self._behind(deadline, "change.behind", kills)
-            return (Write(behind, Match(found.etag), kills), "change.over") if behind else None
+            if behind is None:
+                return None
+            return Write(behind, Match(found.etag), kills, self._relied(behind, since)), "change.over"
         behind = self._behind(deadline, "change.table", NOTHING)
         if behind is not None:
-            return Write(behind, ABSENT, NOTHING), "change.fresh"
+            return Write(behind, ABSENT, NOTHING, self._relied(behind, since)), "change.fresh"
         return self._places.front(self._id, deadline, "change.again")
+
+    def _relied(self, row: Document, since: int) -> Relied | None:
+        return None if self._expected is None else Relied(Mark(row.revision), since)
+
+    def _prove(self, write: Write, revision: str, etag: str, deadline: Deadline) -> None:
+        """After the PUT of a compare-and-set. Raises where it does not count."""
+        if write.relied:
+            applied = Applied(revision, write.current.born, write.replaces, etag)
+            self._proof.check(applied, write.relied, deadline)
 
     def _write_for(self, found: Found, deadline: Deadline) -> tuple[Write, str] | None:
         while True:

@@ -28,6 +28,10 @@ from dataknobs_data.s3.tiered.table import Row
 from dataknobs_data.s3.tombstones import Tombstone
 
 Failure = Fault | DataknobsDataError
+
+BY_OTHERS = "*"
+"""In place of an ETag: others have written since."""
+
 T = TypeVar("T")
 
 
@@ -127,8 +131,7 @@ class _Removal(ExistingChange):
     """One delete: a tombstone takes the record's place."""
 
     def __init__(self, caller: Caller, runtime: Runtime, places: Places, putter: Putter, deletion: Deletion) -> None:
-        super().__init__(caller, runtime, places, putter, deletion.id)
-        self._expected = deletion.expected_version
+        super().__init__(caller, runtime, places, putter, deletion.id, deletion.expected_version)
         self._damaged = True
         self._rows: Sequence[Row] | None = None
 
@@ -151,12 +154,15 @@ class _Removal(ExistingChange):
                 found = self._look(deadline)
                 continue
             check_version(self._id, self._expected, write.current.revision)
-            tombstone = Tombstone(write.replaces | {write.current.born}, self._runtime.new_id())
+            tombstone = Tombstone(write.replaces | {write.current.born}, self._runtime.new_id(), write.mark)
             with step(name):
                 made = self._putter.bury(self._id, tombstone, write.condition, self._runtime.timestamp(), deadline)
-            if made.fault is None:
-                return True
-            if made.fault.answer_lost and self._settled(tombstone, write.current.born, made.fault, deadline):
+            etag = made.etag
+            if made.fault and made.fault.answer_lost:
+                etag = self._settled(tombstone, write.current.born, made.fault, deadline)
+            if made.fault is None or etag:
+                if etag != BY_OTHERS:
+                    self._prove(write, tombstone.revision, etag, deadline)
                 return True
             before, found = found, self._look(deadline)
             in_a_row = self._refused(number, before, found, made.fault, in_a_row)
@@ -172,15 +178,18 @@ class _Removal(ExistingChange):
             row = alive(self._id, self._rows, kills)
         return Document(self._id, {}, {}, "", "", row.born, row.revision) if row else None
 
-    def _settled(self, tombstone: Tombstone, born: str, fault: Fault, deadline: Deadline) -> bool:
-        """After a lost answer: whether this birth is dead now; False: it was not written, and cannot be any more."""
+    def _settled(self, tombstone: Tombstone, born: str, fault: Fault, deadline: Deadline) -> str:
+        """After a lost answer: the tombstone's ETag, or BY_OTHERS where this birth is dead now though something else stands
+        there; "": it was not written, and cannot be any more.
+        """
         found = after_loss(self._places, self._id, fault, deadline)
-        if isinstance(found, Grave) and (
-            found.tombstone.revision == tombstone.revision or born in found.tombstone.kills
-        ):
-            return True
+        if isinstance(found, Grave) and found.tombstone.revision == tombstone.revision:
+            return found.etag
+        if isinstance(found, Grave) and born in found.tombstone.kills:
+            return BY_OTHERS
         if isinstance(found, Stored) and born in found.document.replaces:
-            return True  # deleted, and created again by somebody since
+            return BY_OTHERS  # deleted, and created again by somebody since
+        self._proof.settled(found, tombstone.revision)
         if fault.kind is Kind.CONDITION and found is not None:
-            return False
+            return ""
         raise unknown_outcome(self._id, there_now(found), fault) from fault

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataknobs_data.s3.table.shape import BORN, ID
+from dataknobs_data.s3.table.shape import BORN, ID, REVISION
 from dataknobs_data.s3.tiered.own_ids import OwnIds
 
 _PACK = "pack"
@@ -19,6 +19,7 @@ class Place(NamedTuple):
 
     id: str
     born: str
+    revision: str
     path: str
 
 
@@ -38,6 +39,7 @@ class Replaced:
         columns = {
             ID: pa.array([row.id for row in rows], pa.string()),
             BORN: pa.array([row.born for row in rows], pa.string()).dictionary_encode(),
+            REVISION: pa.array([row.revision for row in rows], pa.string()).dictionary_encode(),
             _PACK: self._numbers(row.path for row in rows),
         }
         self._chunks.append(pa.table(columns))
@@ -66,15 +68,30 @@ class Replaced:
         for chunk in self._chunks:
             rows = chunk.filter(pc.is_in(chunk[_PACK], value_set=gone))
             if rows.num_rows:
-                values = (rows[name].to_pylist() for name in (ID, BORN, _PACK))
-                yield [Place(id, born, self._paths[n]) for id, born, n in zip(*values, strict=True)]
+                values = (rows[name].to_pylist() for name in (ID, BORN, REVISION, _PACK))
+                yield [Place(id, born, revision, self._paths[n]) for id, born, revision, n in zip(*values, strict=True)]
 
-    def move(self, paths: Mapping[str, str]) -> None:
-        """From now on these ids' rows lie in other packs."""
-        for place, chunk in enumerate(self._chunks):
-            ids, numbers = chunk[ID].to_pylist(), chunk[_PACK].to_pylist()
-            moved = self._numbers(paths.get(id, self._paths[n]) for id, n in zip(ids, numbers, strict=True))
-            self._chunks[place] = chunk.set_column(chunk.column_names.index(_PACK), _PACK, moved)
+    def revisions(self, ids: Collection[str]) -> dict[str, str]:
+        """Of the rows of those of these ids that are among them."""
+        wanted = pa.array(sorted(ids), pa.string())
+        found: dict[str, str] = {}
+        for chunk in self._chunks:
+            rows = chunk.filter(pc.is_in(chunk[ID], value_set=wanted))
+            found.update(zip(rows[ID].to_pylist(), rows[REVISION].to_pylist(), strict=True))
+        return found
+
+    def move(self, places: Mapping[str, Place]) -> None:
+        """From now on these ids' rows lie in other packs, and may have other revisions."""
+        for number, chunk in enumerate(self._chunks):
+            values = (chunk[name].to_pylist() for name in (ID, REVISION, _PACK))
+            rows = [
+                (there.revision, there.path) if (there := places.get(id)) else (revision, self._paths[n])
+                for id, revision, n in zip(*values, strict=True)
+            ]
+            revisions = pa.array([revision for revision, _ in rows], pa.string()).dictionary_encode()
+            kept = chunk.select([ID, BORN])
+            moved = self._numbers(path for _, path in rows)
+            self._chunks[number] = kept.append_column(REVISION, revisions).append_column(_PACK, moved)
 
     def drop(self, ids: Collection[str]) -> None:
         """These are not to be replaced after all."""
