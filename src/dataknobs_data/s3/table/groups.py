@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from dataknobs_data.s3.table.bounds import Stats
 from dataknobs_data.s3.table.prune import PackFacts
-from dataknobs_data.s3.table.reading import PackReader
+from dataknobs_data.s3.table.reading import PackReader, bounds_of
 from dataknobs_data.s3.table.shape import ID
 
 
@@ -37,14 +35,5 @@ def group_facts(
         if statistics.has_null_count:
             nulls[name] = statistics.null_count
         if name == ID or kinds[name].delta != "double" or (whole and name in whole.least and name in whole.most):
-            least[name], most[name] = _bounds(statistics)
+            least[name], most[name] = bounds_of(statistics)
     return PackFacts(kinds, Stats(row_group.num_rows, least, most, nulls), rest_names)
-
-
-def _bounds(statistics: pq.Statistics) -> tuple[Any, Any]:
-    if not statistics.has_min_max:
-        return None, None
-    try:
-        return statistics.min, statistics.max
-    except UnicodeDecodeError:  # cut within a character
-        return None, None

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -41,6 +42,7 @@ class Pack:
     """A pack as it is put and published.
 
     tail        bytes at its end that hold all but the rows: bloom filters, page index, footer
+    tail_crc    their CRC-32: pages of columns have one in the file, what says where they lie has none
     rest_names  names of fields of which a value lies in `_rest`; None where they are more than REST_NAMES_MAX. The bounds
                 of a column say nothing of those values
     companion   the id companion's bytes, where one was asked for
@@ -50,6 +52,7 @@ class Pack:
     shape: Shape
     stats: Stats
     tail: int
+    tail_crc: int
     rest_names: frozenset[str] | None
     companion: pa.Buffer | None = None
 
@@ -104,11 +107,13 @@ class PackFile:
             self._writer.write_table(pa.concat_tables(self._pending), row_group_size=self._rows)
         self._writer.close()
         body = self._sink.getvalue()
+        tail = tail_of(pq.read_metadata(pa.BufferReader(body)), body.size)
         return Pack(
             body=body,
             shape=self._shape,
             stats=self._stats or stats_of(self._shape.arrow.empty_table()),
-            tail=tail_of(pq.read_metadata(pa.BufferReader(body)), body.size),
+            tail=tail,
+            tail_crc=crc32(body.slice(body.size - tail)),
             rest_names=names if len(names) <= REST_NAMES_MAX else None,
             companion=None if self._ids is None else _companion(pa.concat_tables(self._ids)),
         )
@@ -155,6 +160,7 @@ def _options(first: pa.Table, rows: int) -> dict[str, Any]:
         },
         "sorting_columns": [pq.SortingColumn(0)],
         "write_page_index": True,
+        "write_page_checksum": True,
         "bloom_filter_options": {ID: {"ndv": rows, "fpp": BLOOM_WRONG}},
         "store_schema": False,
     }
@@ -178,7 +184,13 @@ def _encoding(name: str, kind: pa.DataType) -> str | None:
 def _companion(ids: pa.Table) -> pa.Buffer:
     sink = pa.BufferOutputStream()
     pq.write_table(
-        ids, sink, compression="zstd", compression_level=_LEVEL, store_schema=False, **_companion_encodings(ids)
+        ids,
+        sink,
+        compression="zstd",
+        compression_level=_LEVEL,
+        store_schema=False,
+        write_page_checksum=True,
+        **_companion_encodings(ids),
     )
     return sink.getvalue()
 

@@ -14,6 +14,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
+from zlib import crc32
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,18 +39,27 @@ _TOGETHER = 16
 
 
 class PackReader:
-    """One pack. `size` and `tail` in bytes; without `tail` (see `packs.Pack`) a long footer costs a second range. `held`: where
-    its columns are kept that are likely to be asked for again; `name` is the pack's own there.
+    """One pack. `size` and `tail` in bytes; without `tail` (see `packs.Pack`) a long footer costs a second range, and without
+    `tail_crc` damage there may go unseen. `held`: where its columns are kept that are likely to be asked for again; `name` is
+    the pack's own there.
 
     All methods raise DataFormatError, naming the pack, for bytes that are no pack, and whatever `ranges` raises.
     """
 
     def __init__(
-        self, ranges: Ranges, size: int, tail: int | None = None, *, name: str = "pack", held: HeldColumns | None = None
+        self,
+        ranges: Ranges,
+        size: int,
+        tail: int | None = None,
+        *,
+        tail_crc: int | None = None,
+        name: str = "pack",
+        held: HeldColumns | None = None,
     ) -> None:
         self._ranges = ranges
         self._size = size
         self._tail = min(size, tail or TAIL_GUESS)
+        self._tail_crc = tail_crc if tail == self._tail else None
         self.name = name
         self._held = held
         self._filters: dict[int, BloomFilter | None] = {}
@@ -58,8 +69,12 @@ class PackReader:
     def _end(self) -> bytes:
         (end,) = self._ranges([(self._size - self._tail, self._tail)])
         footer = int.from_bytes(end[-_FOOTER_END:-4], "little") + _FOOTER_END
+        if self._tail_crc not in (None, crc32(end)):
+            raise self._damaged(
+                "its end is not what was written"
+            )  # pyarrow 26 ends the process for some damaged footers
         if end[-4:] != _MAGIC or footer > self._size:
-            raise DataFormatError(f"{self.name}: damaged pack: it does not end as a Parquet file does")
+            raise self._damaged("it does not end as a Parquet file does")
         if footer <= len(end):
             return bytes(end)
         (before,) = self._ranges([(self._size - footer, footer - len(end))])
@@ -68,19 +83,37 @@ class PackReader:
     @lazily
     def metadata(self) -> pq.FileMetaData:
         """The footer."""
-        try:  # the footer alone is file enough to say what it says
+        with self._told():  # the footer alone is file enough to say what it says
             return pq.read_metadata(pa.BufferReader(self._end))
-        except (pa.ArrowException, OSError) as error:
-            raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
 
     @lazily
     def _schema(self) -> pa.Schema:
-        return self.metadata.schema.to_arrow_schema()
+        with self._told():
+            return self.metadata.schema.to_arrow_schema()
+
+    @lazily
+    def _names(self) -> list[str]:
+        with self._told():
+            return list(self.metadata.schema.names)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What pyarrow makes of damaged bytes, as DataFormatError."""
+        try:
+            yield
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, why: object) -> DataFormatError:
+        return DataFormatError(f"{self.name}: damaged pack: {why}", key=self.name)
 
     @lazily
     def shape(self) -> Shape:
         """The pack's own columns."""
-        return Shape.from_arrow(self._schema)
+        try:
+            return Shape.from_arrow(self._schema)
+        except DataFormatError as error:
+            raise DataFormatError(f"{self.name}: {error}", **{**error.context, "key": self.name}) from error
 
     @property
     def groups(self) -> range:
@@ -130,13 +163,13 @@ class PackReader:
 
     def _fetched(self, groups: Sequence[int], wanted: set[str] | None) -> pa.Table:
         with self._file(groups, wanted) as (file, names):
-            return file.read_row_groups(list(groups), columns=names)
+            return _sound(file.read_row_groups(list(groups), columns=names))
 
     def _each_fetched(self, groups: Sequence[int], wanted: set[str]) -> Iterator[tuple[int, pa.Table]]:
         """One by one, so that they share no memory."""
         with self._file(groups, wanted) as (file, names):
             for group in groups:
-                yield group, file.read_row_group(group, columns=names)
+                yield group, _sound(file.read_row_group(group, columns=names))
 
     @contextmanager
     def _file(
@@ -147,14 +180,13 @@ class PackReader:
         fetched = self._ranges(spans) if spans else []
         parts = [(start, content) for (start, _), content in zip(spans, fetched, strict=True)]
         names = None if wanted is None else self._present(wanted)
-        try:
-            yield pq.ParquetFile(pa.PythonFile(SpanFile(self._size, parts), "r"), metadata=self.metadata), names
-        except (pa.ArrowException, OSError) as error:
-            raise DataFormatError(f"{self.name}: damaged pack: {error}") from error
+        with self._told():
+            source = pa.PythonFile(SpanFile(self._size, parts), "r")
+            yield pq.ParquetFile(source, metadata=self.metadata, page_checksum_verification=True), names
 
     def _present(self, wanted: set[str]) -> list[str]:
         """Those of these columns that there are. A companion has not all that a pack has."""
-        names = [name for name in self.metadata.schema.names if name in wanted]
+        names = [name for name in self._names if name in wanted]
         missing = [name for name in SYSTEM if name in wanted and name not in names]
         if missing:
             raise DataFormatError(f"{self.name}: not a pack of records: its column {missing[0]!r} is missing")
@@ -165,11 +197,17 @@ class PackReader:
         chunks = [whole.column(place) for place in range(whole.num_columns)]
         if wanted is None:
             start = min(map(start_of, chunks))
-            yield start, end_of(whole) - start
+            yield self._inside(start, end_of(whole) - start)
             return
-        for chunk in chunks:
-            if chunk.path_in_schema in wanted:
-                yield start_of(chunk), chunk.total_compressed_size
+        with self._told():
+            chosen = [chunk for chunk in chunks if chunk.path_in_schema in wanted]
+        for chunk in chosen:
+            yield self._inside(start_of(chunk), chunk.total_compressed_size)
+
+    def _inside(self, start: int, length: int) -> Span:
+        if start < 0 or length < 0 or start + length > self._size:
+            raise self._damaged(f"a column is said to lie beyond its {self._size} bytes")
+        return start, length
 
     # ------------------------------------------------------------------------------------------ ids
     def find(self, ids: Iterable[str]) -> Iterator[Document]:
@@ -207,9 +245,8 @@ class PackReader:
         """For each row group, ids between which all of its ids lie; None where the pack does not say."""
         found: list[tuple[str | None, str | None]] = []
         for group in self.groups:
-            statistics = self._id_chunk(group).statistics
-            known = statistics is not None and statistics.has_min_max
-            found.append((statistics.min, statistics.max) if known else (None, None))
+            least, most = bounds_of(self._id_chunk(group).statistics)
+            found.append((least if isinstance(least, str) else None, most if isinstance(most, str) else None))
         return found
 
     def _id_chunk(self, group: int) -> pq.ColumnChunkMetaData:
@@ -217,7 +254,8 @@ class PackReader:
 
     @lazily
     def _id_place(self) -> int:
-        return int(self.metadata.schema.names.index(ID))
+        self._present({ID})
+        return self._names.index(ID)
 
     def _filter_passes(self, group: int, ids: Iterable[str]) -> bool:
         if group not in self._filters:
@@ -233,3 +271,19 @@ class PackReader:
         if not offset or not length or offset < start:
             return None
         return BloomFilter(memoryview(self._end)[offset - start : offset - start + length])
+
+
+def bounds_of(statistics: pq.Statistics | None) -> tuple[Any, Any]:
+    """Values between which all of a column chunk lie; None where it does not say."""
+    if statistics is None or not statistics.has_min_max:
+        return None, None
+    try:
+        return statistics.min, statistics.max
+    except UnicodeDecodeError:  # cut within a character
+        return None, None
+
+
+def _sound(table: pa.Table) -> pa.Table:
+    """What was read, checked: pyarrow takes texts that are no UTF-8 as they are. 21 MB take 3 ms."""
+    table.validate(full=True)
+    return table

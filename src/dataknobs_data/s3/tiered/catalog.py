@@ -15,8 +15,8 @@ from dataknobs_data.s3.table.prune import PackFacts
 from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 
-TAIL, REST, IDS, LOAD = "tail", "rest", "ids", "load"
-"""Tags of an add-action: bytes of the pack's tail; names of fields with values in `_rest`, as a JSON list (without it: not
+TAIL, TAIL_CRC, REST, IDS, LOAD = "tail", "tail_crc", "rest", "ids", "load"
+"""Tags of an add-action: bytes of the pack's tail, and their CRC-32; names of fields with values in `_rest`, as a JSON list (without it: not
 known); bytes of the id companion (without it: there is none); the birth of the load that is not known to be finished
 (without it: all births in the pack are of finished creations)."""
 
@@ -48,6 +48,11 @@ class Packed:
     def tail(self) -> int | None:
         """Bytes at its end that hold no rows."""
         return _number(self._tags.get(TAIL))
+
+    @property
+    def tail_crc(self) -> int | None:
+        """Of those bytes."""
+        return _number(self._tags.get(TAIL_CRC))
 
     @property
     def companion_size(self) -> int | None:
@@ -101,7 +106,7 @@ def _number(text: str | None) -> int | None:
 
 def tags_of(pack: Pack, load: str | None = None) -> dict[str, str]:
     """The tags of a new pack's add-action. `load`: the birth of its load where that has to be marked as finished."""
-    tags = {TAIL: str(pack.tail)}
+    tags = {TAIL: str(pack.tail), TAIL_CRC: str(pack.tail_crc)}
     if pack.rest_names is not None:
         tags[REST] = json.dumps(sorted(pack.rest_names), ensure_ascii=False, separators=(",", ":"))
     if pack.companion is not None:

@@ -58,20 +58,21 @@ class Readers:
 
     def pack(self, pack: Packed) -> PackReader:
         """The reader of a pack."""
-        return self._reader(pack.path, pack.size, pack.tail)
+        return self._reader(pack.path, pack.size, pack.tail, pack.tail_crc)
 
     def ids(self, pack: Packed) -> PackReader:
         """What answers questions about ids, births and revisions alone: the companion, which is never archived, or the pack."""
         if pack.companion_size is None:
             return self.pack(pack)
-        return self._reader(companion_of(pack.path), pack.companion_size, None)
+        return self._reader(companion_of(pack.path), pack.companion_size)
 
-    def _reader(self, path: str, size: int, tail: int | None) -> PackReader:
+    def _reader(self, path: str, size: int, tail: int | None = None, tail_crc: int | None = None) -> PackReader:
         with self._lock:
             if path in self._held:
                 self._held.move_to_end(path)
                 return self._held[path][0]
-            reader = PackReader(self._ranges(path), size, tail, name=self._keys.table_file(path), held=self._columns)
+            name = self._keys.table_file(path)
+            reader = PackReader(self._ranges(path), size, tail, tail_crc=tail_crc, name=name, held=self._columns)
             cost = min(size, tail or TAIL_GUESS)
             self._held[path] = reader, cost
             self._bytes += cost
