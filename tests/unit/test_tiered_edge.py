@@ -75,12 +75,22 @@ def test_others_changes_are_seen_when_the_edge_has_them(world: TieredWorld) -> N
     assert values(world.open()) == ["new"] * 3
 
 
-def test_what_was_loaded_is_read_at_the_store(world: TieredWorld) -> None:
+def test_what_was_updated_in_bulk_is_read_at_the_store(world: TieredWorld) -> None:
+    copies = OldCopies(world)
+    folded(world)
+    database = reader(world, copies)
+    assert database.batch_update([(id, Record({"v": "new"})) for id in IDS]) == [True] * 3
+    assert not world.hot()
+    assert values(database) == ["new"] * 3
+
+
+@pytest.mark.parametrize("verb", ["batch_create", "batch_upsert"])
+def test_what_was_loaded_is_read_at_the_store(world: TieredWorld, verb: str) -> None:
     copies = OldCopies(world)
     world.open().batch_delete(IDS)
     folded(world)
     database = reader(world, copies)
-    assert database.batch_create([Record({"v": "new"}, id=id) for id in IDS]) == IDS
+    assert getattr(database, verb)([Record({"v": "new"}, id=id) for id in IDS]) == IDS
     assert not world.hot()
     assert values(database) == ["new"] * 3
 

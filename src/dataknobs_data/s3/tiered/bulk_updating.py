@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 
 from dataknobs_data.documents import Change, Document, Verb, resolve
 from dataknobs_data.engine import Bulk, Settled
@@ -223,7 +223,7 @@ class BulkUpdate(Bulk):
             self._wait(self._created.check(deadline))
             yield from (Settled(index, True) for index in self._created.sender.indexes())
         finally:
-            parts.clock.tick()
+            parts.wrote(chain(self._exchange.replaced.own.every(), self._created.own.every()))
 
     def _gone(self, deadline: Deadline) -> Iterator[Settled]:
         """Those that somebody has deleted by their version meanwhile: there is nothing to update; an upsert creates them."""
