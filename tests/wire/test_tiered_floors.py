@@ -167,6 +167,19 @@ def test_a_stale_version_of_a_packed_record_is_told_without_a_write(bench: S3Ben
     assert sent(seen) == {GET: 1, LOOK: 1, RANGE: 1}
 
 
+def test_a_change_by_version_of_a_packed_record_looks_at_the_log_once_more(bench: S3Bench, packed: S3Database) -> None:
+    version = packed.get_version("r-000500")
+    packed.read("r-000501")
+    for change in (
+        lambda: packed.update("r-000501", Record({"a": 2}), expected_version=version),
+        lambda: packed.delete("r-000502", expected_version=version),
+    ):
+        with bench.proxy.watch() as seen:
+            assert change()
+        assert sent(seen) == {GET: 1, LOOK: 2, RANGE: 1, PUT: 1}
+        assert seen.requests[-1].operation == "ListObjectsV2"
+
+
 def test_delete_is_a_look_and_a_small_put(bench: S3Bench, packed: S3Database) -> None:
     generated = packed.create(Record({"a": 1}))
     with bench.proxy.watch() as seen:

@@ -21,6 +21,7 @@ from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Match
 from dataknobs_data.s3.tiered.bulk_updating import OPERATION as BULK_UPDATE
 from dataknobs_data.s3.tiered.places import Places, RowLike, fresh
+from dataknobs_data.s3.tiered.table import Row, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,14 @@ class Proof:
     def _newer_row(self, applied: Applied, relied: Relied, deadline: Deadline) -> Document | None:
         """The row that a bulk update has made of the one that this relies on; None where this counts."""
         table = self._places.table
-        rows = fresh(table, deadline, "change.verify", lambda view: view.rows([self._id]).get(self._id, []))
+
+        def look(view: View) -> Sequence[Row] | None:
+            same = view.snapshot is not None and view.snapshot.version == relied.since
+            return None if same else view.rows([self._id]).get(self._id, [])
+
+        rows = fresh(table, deadline, "change.verify", look)
+        if rows is None:
+            return None
         row = _of(applied.born, rows)
         if row is not None and row.revision == relied.mark.over:
             return None
