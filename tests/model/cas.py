@@ -174,7 +174,7 @@ def bulk(name):
             if isinstance(hot, Tomb) and (first or s.row in (None, before) or "every tombstone is sealed" in BROKEN):
                 if "tombstones are not sealed" in BROKEN:
                     return done(s, False)
-                return s, ("seal", before, hot, hot.value if first else None)
+                return s, ("seal", before, hot, hot.value if first or "every tombstone is sealed" in BROKEN else None)
             if s.row in (None, before, hot.value):
                 return s, ("apply", before, hot)
             return s, ("restore", before, hot, s.row)

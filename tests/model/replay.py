@@ -251,8 +251,8 @@ def _kind(method: str, key: str) -> str | None:
     return "mark" if key.startswith(KEYS.loads) and method == "put" else None
 
 
-OF_VERSIONS = "bulk_update.check"
-"""A look that decides nothing where nobody names a version: it is a step of the other model (cas.py)."""
+OF_VERSIONS = ("bulk_update.check", "bulk_update.judge")
+"""Looks that decide nothing where nobody names a version: they are steps of the other model (cas.py)."""
 
 SEVERAL = {("load.undo", "log"): "load.undo", ("load.undo", "commit"): "load.withdraw"}
 """Blocks of the code in which more than one request decides."""
@@ -318,7 +318,7 @@ class Actor:
         if self._dead:
             raise Died
         step, kind = current_step(), _kind(method, key)
-        step = None if step == OF_VERSIONS else step
+        step = None if step in OF_VERSIONS else step
         if self._open or threading.current_thread() is not self._thread:
             return
         block, self._block = self._block, step
