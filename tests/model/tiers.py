@@ -1,6 +1,6 @@
 """Explicit-state model of the two-tier protocol for one record id: every interleaving of two or three actors, with crashes.
 
-    python -m tests.model.tiers              all scenarios (half a minute)
+    python -m tests.model.tiers              all scenarios (a minute)
     python -m tests.model.tiers --break all  builds in each mistake of MISTAKES in turn; the checker must object to every one
 
 It was written before the code, found a dozen ways in which earlier designs lost or doubled a record, and fixes the order of
@@ -49,6 +49,8 @@ Rules
 
 Liveness, checked at every end: when nobody runs any more, compactions alone bring the store to rest: no object, every row
 of a finished birth, and a reader sees what it saw before.
+
+Left open: the register has no versions. Changes by `expected_version` beside bulk updates are in cas.py.
 
 Promise checked at every end, for acknowledged operations and a reader who comes last: linearizable against one register.
 Allowed beyond that:
