@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from dataknobs_data.documents import Change, Document, Verb, check_version, duplicate, resolve
-from dataknobs_data.exceptions import ConcurrencyError, DuplicateRecordError
+from dataknobs_data.exceptions import ConcurrencyError, DataknobsDataError, DuplicateRecordError, OutcomeUnknownError
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.changing import REFUSALS_MAX, unwritable
@@ -150,16 +150,49 @@ class Creation:
 
     def check(self, made: Put, kills: frozenset[str], births: frozenset[str] | None) -> Document:
         """See Unchecked.check."""
-        if births is None:
-            births = self._places.births(self._id, made.deadline, "create.check")
-        if not births - kills - {self._document.born}:
-            return self._document
-        tombstone = Tombstone(kills | {self._document.born}, self._runtime.new_id())
-        with step("create.undo"):
-            undone = self._putter.bury(self._id, tombstone, Match(made.etag), self._runtime.timestamp(), made.deadline)
+        try:
+            if births is None:
+                births = self._births_behind(made)
+            if not births - kills - {self._document.born}:
+                return self._document
+            undone = self._undo(made, kills)
+        except (Fault, DataknobsDataError) as error:
+            raise OutcomeUnknownError(
+                f"record {self._id!r} was written, but finding out whether a load of that id was first, or taking it back then, "
+                f"failed ({error}); read the record before writing again",
+                id=self._id,
+            ) from error
         if undone.fault and undone.fault.answer_lost:
             raise unknown_outcome(self._id, "a load of that id was first, and taking this back failed", undone.fault)
         raise duplicate(self._id)
+
+    def _births_behind(self, made: Put) -> frozenset[str]:
+        """Of the rows behind the document. Where it was put too long ago (others beside it took their time), it must still
+        stand when that is looked up, as if it had been put just now: a compaction takes away what a dead creator has left.
+        """
+        deadline = self._in_time(made)
+        if deadline is made.deadline:
+            return self._places.births(self._id, deadline, "create.check")
+        head = self._places.objects.head(self._id, deadline)
+        stands = head is not None and head.etag == made.etag
+        if not stands and self._was_written(self._places.front(self._id, deadline, "create.look")):
+            return NOTHING  # and changed or deleted by somebody since
+        births = self._places.births(self._id, deadline, "create.check")
+        if not stands and self._document.born not in births:
+            raise Fault(Kind.LATE, "and it does not stand there any more")
+        return births
+
+    def _undo(self, made: Put, kills: frozenset[str]) -> Put:
+        tombstone = Tombstone(kills | {self._document.born}, self._runtime.new_id())
+        with step("create.undo"):
+            return self._putter.bury(
+                self._id, tombstone, Match(made.etag), self._runtime.timestamp(), self._in_time(made)
+            )
+
+    def _in_time(self, made: Put) -> Deadline:
+        """The operation's deadline; a new one where that is over."""
+        is_over = self._runtime.monotonic() >= made.deadline.last_start
+        return self._caller.deadline() if is_over else made.deadline
 
     def _settled(self, made: Put, kills: frozenset[str]) -> Document | Unchecked | None:
         """After a failed PUT: the document if it was written all the same; None: look again."""
@@ -168,16 +201,18 @@ class Creation:
         if not fault.answer_lost:
             return None
         found = after_loss(self._places, self._id, fault, made.deadline)
-        if isinstance(found, Stored):
-            if found.document.revision == self._document.revision:
-                return self._made(Put(found.etag, None, made.deadline), kills)
-            if self._document.born in {found.document.born, *found.document.replaces}:
-                return self._document  # written, and changed by somebody since
-        if isinstance(found, Grave) and self._document.born in found.tombstone.kills:
-            return self._document  # written, and deleted by somebody since
+        if isinstance(found, Stored) and found.document.revision == self._document.revision:
+            return self._made(Put(found.etag, None, made.deadline), kills)
+        if self._was_written(found):
+            return self._document  # and changed or deleted by somebody since
         if fault.kind is Kind.CONDITION:
             return None
         raise unknown_outcome(self._id, there_now(found), fault) from fault
+
+    def _was_written(self, found: Found) -> bool:
+        if isinstance(found, Stored):
+            return self._document.born in {found.document.born, *found.document.replaces}
+        return isinstance(found, Grave) and self._document.born in found.tombstone.kills
 
 
 class _Replacement(ExistingChange):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from dataknobs_data.documents import Change, Verb
+from dataknobs_data.documents import Change, Document, Verb
 from dataknobs_data.engine import Outcome
+from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.layout import Guard, Parts
 from dataknobs_data.s3.store import Fault
@@ -20,7 +21,7 @@ Births = Mapping[str, frozenset[str]]
 
 
 class Together:
-    """Carries out changes of distinct ids. Raises Fault where the first look fails."""
+    """Carries out changes of distinct ids. Raises Fault where the first look of all fails."""
 
     def __init__(self, parts: Parts, places: Places, changer: Changer) -> None:
         self._parts = parts
@@ -31,8 +32,19 @@ class Together:
         """See layout.Writers."""
         outcomes: list[Outcome] = []
         for window in windows(changes, ROUNDS * self._parts.many.workers):
-            outcomes += self._window(window, guard)
+            try:
+                outcomes += self._window(window, guard)
+            except (Fault, DataknobsDataError) as error:  # nothing of this window was sent
+                if not outcomes:
+                    raise
+                return [*outcomes, *self._failed(changes[len(outcomes) :], guard, error)]
         return outcomes
+
+    def _failed(self, changes: Sequence[Change], guard: Guard, error: Fault | DataknobsDataError) -> Iterator[Outcome]:
+        def fail() -> Document:
+            raise error
+
+        return (guard(change.id, fail) for change in changes)
 
     def _window(self, changes: Sequence[Change], guard: Guard) -> Iterator[Outcome]:
         deadline = self._parts.caller.deadline()
@@ -50,7 +62,7 @@ class Together:
         ids = [one.id for one in made if isinstance(one, Unchecked)]
         try:
             births = self._births(ids, "create.check", deadline) if ids else {}
-        except Fault:
+        except (Fault, DataknobsDataError):
             births = {}  # each looks for itself, and says what came of it
 
         def check(one: Outcome | Unchecked) -> Outcome:
