@@ -50,12 +50,15 @@ class LongJob:
         self._tiers = tiers
         self._paths: list[str] = []
         self._clock = runtime.monotonic
-        self._began = self._heartbeat = runtime.monotonic()
+        self._heartbeat = runtime.monotonic()
+        self._has_journal = False
         self._may_be_visible = False
 
     def new_path(self) -> str:
         """The path of a pack that is about to be written."""
         path = self._tiers.packs.new_path()
+        if not self._paths:
+            self._heartbeat = self._clock()  # before its first pack there is nothing that vacuum could take
         self._paths.append(path)
         self.beat()
         return path
@@ -70,8 +73,10 @@ class LongJob:
                 f"the {self.operation.lower()} {self.id} was silent for more than {HEARTBEAT_MAX}: vacuum may have taken its "
                 "packs for left behind; nothing of it is visible, do it again"
             )
+        began = self._clock()
+        self._has_journal = True
         self._tiers.journals.open(self.id, self._paths, job=self.operation)
-        self._heartbeat = self._clock()
+        self._heartbeat = began
 
     def commit(
         self,
@@ -87,6 +92,7 @@ class LongJob:
         False: somebody else has committed meanwhile.
         """
         log, job = self._tiers.table.log, Job(self.id, self.operation, told)
+        self.beat()  # after the deadline began: whoever sleeps from here on is too late to commit
         self._may_be_visible = True
         with step(name):
             if view.snapshot is None:
@@ -113,9 +119,9 @@ class LongJob:
 
     def close(self) -> None:
         """It is over."""
-        if self._heartbeat != self._began:
+        if self._has_journal:
             self._tiers.journals.close([self.id])
-            self._heartbeat = self._began
+            self._has_journal = False
 
 
 class PackSender:
