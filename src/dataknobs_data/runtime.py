@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -52,12 +53,22 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+_WITH_SLEEP: int | None = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC if sys.platform == "darwin" else None)
+"""A monotonic clock that goes on while the machine sleeps, which Python's stands still for on Linux and macOS (not on Windows):
+https://man7.org/linux/man-pages/man2/clock_gettime.2.html, clock_gettime(3) of macOS."""
+
+
+def seconds() -> float:
+    """Since some moment, those included in which the machine slept: a deadline is over for others, too, when it awakes."""
+    return time.monotonic() if _WITH_SLEEP is None else time.clock_gettime(_WITH_SLEEP)
+
+
 @dataclass(frozen=True)
 class Runtime:
     """The world a database lives in. `now` is aware UTC; `monotonic` and `sleep` are in seconds."""
 
     now: Callable[[], datetime] = _utc_now
-    monotonic: Callable[[], float] = time.monotonic
+    monotonic: Callable[[], float] = seconds
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
     new_id: Callable[[], str] = field(default=UlidFactory(_utc_now))
