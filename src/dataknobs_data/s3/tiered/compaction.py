@@ -22,11 +22,13 @@ from dataknobs_data.exceptions import DatabaseOperationError, IncompatibleStoreE
 from dataknobs_data.s3.probe import Capabilities, ConditionalDelete
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.table.log import Job
+from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.upkeep import LOG_RETENTION, Upkeep
 from dataknobs_data.s3.tiered.adoption import Loads
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.dropping import Dropper, Progress
-from dataknobs_data.s3.tiered.fences import LISTED, Ages, store_time
+from dataknobs_data.s3.tiered.fences import CREATION, LISTED, Ages, store_time
 from dataknobs_data.s3.tiered.folding import Plan, Planner
 from dataknobs_data.s3.tiered.front import front_of
 from dataknobs_data.s3.tiered.publishing import Overtaken, Publication
@@ -117,8 +119,16 @@ class _Run:
             listed, nested = parts.lister.records_and_nested()
             self._front = front_of(listed, parts.objects, parts.many)
         self._own = self._front.outside(nested)
+        if self._own and self._view.snapshot is None:
+            self._make_table()
+            self._look()
+            return
         self._loads = Loads(self._tiers, self._view)
         self._loads.look()
+
+    def _make_table(self) -> None:
+        """Before the objects are listed that go there: so whoever deletes all of them (`clear`) finds it, and shuts this out."""
+        self._tiers.table.log.ensure(Shape().schema_string(), Job(self._parts.runtime.new_id(), CREATION))
 
     def adopt(self) -> int:
         """Finishes loads that died. How many."""

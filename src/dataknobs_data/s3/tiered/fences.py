@@ -46,15 +46,20 @@ class Ages:
 
     def __init__(self, snapshot: Snapshot | None, now: datetime, settings: S3Settings) -> None:
         self._commits = snapshot.commits if snapshot else ()
-        self._changes = [commit for commit in self._commits if _operation(commit) not in ADDS_ONLY]
+        self._changes = [commit for commit in self._commits if self._may_have_moved(commit)]
         self._now = now
         self._grace = timedelta(seconds=settings.grace)
         self._operation = timedelta(seconds=settings.deadline)
         self._request = timedelta(seconds=settings.timeout)
 
+    def _may_have_moved(self, commit: Commit) -> bool:
+        """Whether it took rows away or moved them; or, for what is not remembered, one before it."""
+        is_first_known = commit is self._commits[0] and commit.version > 0
+        return is_first_known or _operation(commit) not in ADDS_ONLY
+
     @property
     def newest_change(self) -> int | None:
-        """The version of the newest commit that took rows away, or moved them."""
+        """The version of the newest commit that took rows away, or moved them, or of one that is not older."""
         return self._changes[-1].version if self._changes else None
 
     def is_quiet(self) -> bool:

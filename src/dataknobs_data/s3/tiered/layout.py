@@ -60,7 +60,8 @@ class TieredWriters:
     def clear(self) -> int:
         """See layout.Writers. The table is emptied by a commit, and its log stays: whoever knows it would miss it.
 
-        That comes before the objects go, for without their tombstones deleted rows would be seen again.
+        That comes before the objects go, for without their tombstones deleted rows would be seen again; and once more after
+        it, for a compaction may have been about to make rows of them.
         """
         remover = Remover(
             self._parts, Deleter(self._parts.caller, self._parts.keys, self._parts.objects, self.tiers.can)
@@ -70,6 +71,8 @@ class TieredWriters:
         count = len(ids) or scanner.count()
         emptied(self.tiers)
         remover.clear(etags)
+        if etags:
+            emptied(self.tiers, shut_out=True)
         self._parts.wrote(ids)
         return count
 

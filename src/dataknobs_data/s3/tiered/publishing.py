@@ -17,7 +17,7 @@ from dataknobs_data.s3.table.shape import Shape, grow
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.tiered.catalog import LOAD, Packed
 from dataknobs_data.s3.tiered.dropping import Progress
-from dataknobs_data.s3.tiered.fences import ADDS_ONLY, COMPACTION, CREATION
+from dataknobs_data.s3.tiered.fences import ADDS_ONLY, COMPACTION
 from dataknobs_data.s3.tiered.folding import Plan, seen
 from dataknobs_data.s3.tiered.packing import Uploaded, adopted, agree
 from dataknobs_data.s3.tiered.reports import CompactProgress
@@ -57,7 +57,7 @@ class Publication:
         self._plan = plan
         self._groups = merged.groups
         self._running = running
-        self._settled = settled
+        self._settled = list(settled)
         self._made: list[Uploaded] = []
 
     @property
@@ -87,6 +87,8 @@ class Publication:
             if first or not group.good:
                 shape = grow(shape, first)
                 self._merge(group, chain(first, chain.from_iterable(fetched)), shape)
+            else:
+                self._settled += [pack for pack in group.packs if pack.load is not None]
         for pack in self._running:
             source = source_of(self._view, pack, self._plan.dead.get(pack.path, ()))
             self._made += remade(self._tiers, [source], pack.shape, pack.load)
@@ -118,7 +120,8 @@ class Publication:
         """The version that it made. Raises Overtaken, having deleted the new packs."""
         job = Job(self._tiers.parts.runtime.new_id(), COMPACTION, told)
         try:
-            snapshot = self._view.snapshot or self._table()
+            snapshot = self._view.snapshot
+            assert snapshot is not None, "whoever has something to commit has made the table before it looked"
             for attempt in count():
                 with step("compact.fold"):
                     outcome = self._tiers.table.log.commit(snapshot, self._actions(snapshot), job)
@@ -131,13 +134,6 @@ class Publication:
             discard_quietly(self._tiers, self._made)
             raise
         raise AssertionError("the loop ends by itself")
-
-    def _table(self) -> Snapshot:
-        """The table, which was not there when this looked."""
-        job = Job(self._tiers.parts.runtime.new_id(), CREATION)
-        snapshot = self._tiers.table.log.ensure(Shape().schema_string(), job)
-        self._check_apart(-1, snapshot)
-        return snapshot
 
     def _actions(self, snapshot: Snapshot) -> list[Action]:
         at = self._tiers.milliseconds()

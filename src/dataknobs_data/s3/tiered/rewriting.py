@@ -145,13 +145,16 @@ def taken_back(tiers: Tiers, birth: str, ids: Collection[str], deadline: Deadlin
     tiers.table.log.commit_with(decide, job, deadline)
 
 
-def emptied(tiers: Tiers) -> None:
-    """Takes every pack out of the table: one commit."""
+def emptied(tiers: Tiers, *, shut_out: bool = False) -> None:
+    """Takes every pack out of the table: one commit. `shut_out`: even where there is none, so that compactions which have
+    listed objects before it commit in vain.
+    """
     job = Job(tiers.parts.runtime.new_id(), CLEARING)
 
     def decide(snapshot: Snapshot) -> list[Action] | None:
         at = tiers.milliseconds()
-        return [add.removed(at) for add in snapshot.packs.values()] or None
+        actions: list[Action] = [add.removed(at) for add in snapshot.packs.values()]
+        return actions if actions or shut_out else None
 
     if tiers.table.log.refresh() is not None:
         tiers.table.log.commit_with(decide, job)
