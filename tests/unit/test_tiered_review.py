@@ -253,3 +253,25 @@ def test_deadlines_end_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(Fault) as caught:
         caller.send("PutObject", lambda store: pytest.fail("it was sent"), deadline)
     assert caught.value.kind is Kind.LATE
+
+
+@pytest.mark.parametrize("look", ["shows nothing", "fails"])
+def test_a_first_commit_whose_answer_was_lost_is_not_called_failed(look: str) -> None:
+    """There was no table; its first commit may still arrive."""
+    world = TieredWorld(max_retries=0)
+    db = world.open()
+    db.count()
+    sent: list[str] = []
+
+    def loses(operation: str, key: str) -> None:
+        if operation == "PutObject" and key.startswith(KEYS.log):
+            sent.append(key)
+            raise Fault(Kind.NETWORK, "no answer came")
+        if sent and look == "fails" and operation == "ListObjectsV2":
+            raise Fault(Kind.NETWORK, "no answer came")
+
+    world.store.meanwhile = loses
+    with pytest.raises(OutcomeUnknownError, match="answer was lost"):
+        db.batch_create([Record({"v": 1}), Record({"v": 2})])
+    assert len(sent) == 1
+    assert world.pack_files() == 1, "the commit may name it"

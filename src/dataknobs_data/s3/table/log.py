@@ -130,12 +130,18 @@ class Log:
 
     def _begun(self, job: Job, fault: Fault, deadline: Deadline) -> Committed | Conflict | None:
         """What came of the first commit, which was refused, or whose answer was lost."""
-        found = self.refresh(deadline.for_a_look() if fault.answer_lost else deadline)
+        lost = fault.answer_lost
+        try:
+            found = self.refresh(deadline.for_a_look() if lost else deadline)
+            version = self._version_of(job, found, -1, lost, deadline.for_a_look()) if found else None
+        except (Fault, SnapshotExpiredError) as error:
+            if lost:
+                raise self._unknown(job, 0, f"looking at the log failed: {error}") from error
+            raise
         if found is None:
-            if fault.answer_lost:
-                raise fault
+            if lost:
+                raise self._unknown(job, 0, f"it is not there yet ({fault})") from fault
             return None
-        version = self._version_of(job, found, -1, fault.answer_lost, deadline.for_a_look())
         return Conflict(found) if version is None else Committed(version, found)
 
     def commit(
@@ -238,12 +244,12 @@ class Log:
             version = self._version_of(job, current, snapshot.version, lost, time)
         except (Fault, SnapshotExpiredError) as error:
             if lost:
-                raise self._unknown(job, snapshot, f"looking at the log failed: {error}") from error
+                raise self._unknown(job, snapshot.version + 1, f"looking at the log failed: {error}") from error
             raise
         if version is not None:
             return Committed(version, current)
         if lost and current.version == snapshot.version:
-            raise self._unknown(job, snapshot, f"it is not there yet ({fault})") from fault
+            raise self._unknown(job, snapshot.version + 1, f"it is not there yet ({fault})") from fault
         return Conflict(current)
 
     def _version_of(self, job: Job, current: Snapshot, after: int, lost: bool, deadline: Deadline) -> int | None:
@@ -252,12 +258,12 @@ class Log:
         commits = self.commits_since(current, after, deadline) if lost else current.commits
         return next((commit.version for commit in commits if commit.version > after and commit.job == job.id), None)
 
-    def _unknown(self, job: Job, snapshot: Snapshot, seen: str) -> OutcomeUnknownError:
+    def _unknown(self, job: Job, version: int, seen: str) -> OutcomeUnknownError:
         return OutcomeUnknownError(
-            f"{self._keys.log_file(snapshot.version + 1, ENTRY)}: a commit (job {job.id}) was sent, but its answer was lost, "
+            f"{self._keys.log_file(version, ENTRY)}: a commit (job {job.id}) was sent, but its answer was lost, "
             f"and whether it is in the log cannot be told: {seen}; read the table before writing again",
             job=job.id,
-            version=snapshot.version + 1,
+            version=version,
         )
 
     def _put(self, version: int, body: bytes, deadline: Deadline) -> str:
