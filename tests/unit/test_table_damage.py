@@ -117,3 +117,27 @@ def test_texts_that_are_none() -> None:
     with pytest.raises(DataFormatError, match=f"{NAME}: damaged pack: .*UTF8"):
         _scan(reader_of(sink.getvalue()))
     assert reader_of(sink.getvalue()).read(columns=["_id", "n"]).num_rows == 1000
+
+
+def test_texts_of_another_type() -> None:
+    table = reader_of(BODY).read()
+    for name in ("_id", "name"):
+        texts = pa.array(table[name].to_pylist(), pa.string_view())
+        table = table.set_column(table.column_names.index(name), name, texts)
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    reader = reader_of(sink.getvalue())
+    assert list(reader.find(["r0007", "r0900"])) == [DOCUMENTS[7], DOCUMENTS[900]]
+    assert _scan(reader) == DOCUMENTS
+
+
+def test_a_damaged_row_costs_no_other() -> None:
+    table = reader_of(BODY).read()
+    texts = ["{" if n == 3 else "[]" if n == 5 else None for n in range(table.num_rows)]
+    table = table.set_column(table.column_names.index("_metadata"), "_metadata", pa.array(texts, pa.string()))
+    with pytest.raises(DataFormatError, match="r0003"):
+        list(documents_of(table))
+    told: list[DataFormatError] = []
+    found = [document.id for document in documents_of(table, told.append)]
+    assert found == [document.id for n, document in enumerate(DOCUMENTS) if n not in (3, 5)]
+    assert [error.context["id"] for error in told] == ["r0003", "r0005"]

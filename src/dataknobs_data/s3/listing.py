@@ -22,6 +22,8 @@ class Lister:
 
     def records(self, id_prefix: str = "", deadline: Deadline | None = None) -> dict[str, Listed]:
         """Every record whose id starts with `id_prefix`, by id, in the store's order. `deadline`: of all pages together."""
+        if not _is_text(id_prefix):
+            return {}
         pages = self.record_pages(self._keys.listing_prefix(id_prefix), deadline)
         found = ((self._keys.id(item.key), item) for page in pages for item in page.items)
         return {id: item for id, item in found if id is not None and id.startswith(id_prefix)}
@@ -70,3 +72,12 @@ class Lister:
         return self._caller.send(
             "ListObjectsV2", lambda store: store.list_page(key_prefix, token=token, start_after=start_after), deadline
         )
+
+
+def _is_text(prefix: str) -> bool:
+    """Whether a key can begin so: lone surrogates cannot be sent."""
+    try:
+        prefix.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -18,17 +18,23 @@ _STEP = 8192
 """Rows that are Python objects at a time."""
 
 
-def documents_of(table: pa.Table) -> Iterator[Document]:
-    """The documents of rows that have all columns of their pack. They share what is equal.
+OnDamage = Callable[[DataFormatError], None]
+"""Is told of a row that makes no sense, and raises what it is told, or not."""
 
-    Raises DataFormatError for rows that hold none.
-    """
+
+def raised(error: DataFormatError) -> None:
+    """An OnDamage that makes an end of it."""
+    raise error
+
+
+def documents_of(table: pa.Table, on_damage: OnDamage = raised) -> Iterator[Document]:
+    """The documents of rows that have all columns of their pack. They share what is equal."""
     shape = Shape.from_arrow(table.schema)
     for start in range(0, table.num_rows, _STEP):
-        yield from _documents(table.slice(start, _STEP), shape)
+        yield from _documents(table.slice(start, _STEP), shape, on_damage)
 
 
-def _documents(table: pa.Table, shape: Shape) -> Iterator[Document]:
+def _documents(table: pa.Table, shape: Shape, on_damage: OnDamage) -> Iterator[Document]:
     names = [name for name in shape.places if table[name].null_count < table.num_rows]
     columns = [shape.kinds[name].values(table[name].cast(shape.kinds[name].arrow)) for name in names]
     dense = not any(table[name].null_count for name in names)
@@ -45,15 +51,21 @@ def _documents(table: pa.Table, shape: Shape) -> Iterator[Document]:
     )
     parsed = _Parsed()
     for data, (id, born, revision, created, updated, metadata, rest) in zip(datas, system, strict=True):
-        if rest is None:
-            yield Document(id, data, parsed.metadata(metadata, id), created, updated, born, revision)
+        try:
+            if rest is None:
+                document = Document(id, data, parsed.metadata(metadata, id), created, updated, born, revision)
+            else:
+                tree = parsed.rest(rest, id)
+                tree["data"] = _merged(data, tree)
+                tree.setdefault("created_at", created)
+                tree.setdefault("updated_at", updated)
+                tree["metadata"] = _object(metadata, id, METADATA) if metadata is not None else {}
+                tree |= {"born": born, "revision": revision}
+                document = from_tree(tree, id=id, birth=born, modified=updated or "")
+        except DataFormatError as error:
+            on_damage(error)
         else:
-            tree = parsed.rest(rest, id)
-            tree["data"] = _merged(data, tree)
-            tree.setdefault("created_at", created)
-            tree.setdefault("updated_at", updated)
-            tree["metadata"] = _object(metadata, id, METADATA) if metadata is not None else {}
-            yield from_tree({**tree, "born": born, "revision": revision}, id=id, birth=born, modified=updated or "")
+            yield document
 
 
 class _Parsed:

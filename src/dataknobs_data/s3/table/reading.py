@@ -26,7 +26,7 @@ from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
 from dataknobs_data.s3.table.held import HeldColumns
-from dataknobs_data.s3.table.joining import documents_of
+from dataknobs_data.s3.table.joining import OnDamage, documents_of, raised
 from dataknobs_data.s3.table.packs import end_of, start_of
 from dataknobs_data.s3.table.shape import ID, SYSTEM, Shape
 from dataknobs_data.s3.table.spans import Ranges, Span, SpanFile, joined
@@ -210,10 +210,10 @@ class PackReader:
         return start, length
 
     # ------------------------------------------------------------------------------------------ ids
-    def find(self, ids: Iterable[str]) -> Iterator[Document]:
+    def find(self, ids: Iterable[str], on_damage: OnDamage = raised) -> Iterator[Document]:
         """The documents of those ids that are here."""
         for table in self.rows(ids):
-            yield from documents_of(table)
+            yield from documents_of(table, on_damage)
 
     def rows(self, ids: Iterable[str], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """The rows of those ids that are here, a few row groups' at a time."""
@@ -284,6 +284,15 @@ def bounds_of(statistics: pq.Statistics | None) -> tuple[Any, Any]:
 
 
 def _sound(table: pa.Table) -> pa.Table:
-    """What was read, checked: pyarrow takes texts that are no UTF-8 as they are. 21 MB take 3 ms."""
+    """What was read, checked: pyarrow takes texts that are no UTF-8 as they are. 21 MB take 3 ms. And without the views that
+    other programs may have written: pyarrow 26 can neither compare nor filter them.
+    """
     table.validate(full=True)
+    for place, field in enumerate(table.schema):
+        plain = _PLAIN.get(field.type)
+        if plain is not None:
+            table = table.set_column(place, field.with_type(plain), table.column(place).cast(plain))
     return table
+
+
+_PLAIN = {pa.string_view(): pa.string(), pa.binary_view(): pa.binary()}

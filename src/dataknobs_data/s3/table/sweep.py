@@ -37,6 +37,16 @@ class Fan(Protocol):
     def __call__(self, call: Callable[[A], B], items: Iterable[A], /) -> Iterator[B]: ...
 
 
+class Guard(Protocol):
+    """Carries out what is read of a pack, or answers `otherwise` where it bears that this fails."""
+
+    def __call__(self, call: Callable[[], A], otherwise: A, /) -> A: ...
+
+
+def _unguarded(call: Callable[[], A], otherwise: A) -> A:
+    return call()
+
+
 @dataclass(frozen=True)
 class Source:
     """One pack, and which of its rows are wanted.
@@ -47,6 +57,7 @@ class Source:
     keep         leaves out rows; asked for each row group, with at least the columns asked for and those of `needs`
     needs        columns that `keep` looks at
     rest_names   as in `packs.Pack`
+    guard        carries out all that is read of it
     """
 
     reader: PackReader
@@ -57,6 +68,7 @@ class Source:
     keep: Callable[[pa.Table], pa.Table] | None = None
     needs: Collection[str] = ()
     rest_names: frozenset[str] | None = None
+    guard: Guard = _unguarded
 
 
 def without(dead: Iterable[tuple[str, str]]) -> Callable[[pa.Table], pa.Table]:
@@ -159,7 +171,11 @@ class Sweep:
                 heappush(self._queue, part)
 
     def _groups(self, pack: Part) -> list[Part]:
+        none: list[Part] = []
         source = self._sources[pack.number]
+        return source.guard(lambda: self._groups_of(source, pack), none)
+
+    def _groups_of(self, source: Source, pack: Part) -> list[Part]:
         self._check(source.reader)
         bounds = source.reader.id_bounds
         parts = []
@@ -180,6 +196,9 @@ class Sweep:
     def read(self, part: Part) -> Piece | None:
         """The rows wanted of a row group."""
         source = self._sources[part.number]
+        return source.guard(lambda: self._read(source, part), None)
+
+    def _read(self, source: Source, part: Part) -> Piece | None:
         table = source.reader.read([part.group], [*self._schema.names, *source.needs])
         table = _sorted(table.set_column(table.column_names.index(ID), ID, table[ID].cast(pa.string())))
         start = place_of(table, source.start) if source.start else 0

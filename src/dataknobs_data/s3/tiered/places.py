@@ -51,12 +51,17 @@ class Places:
 
 def fresh(table: Table, deadline: Deadline | None, name: str, read: Callable[[View], T]) -> T:
     """What `read` finds in the table as it is now, having looked again where packs were vacuumed meanwhile."""
+    return again(lambda: read(table.look(deadline, name)))
+
+
+def again(find: Callable[[], T]) -> T:
+    """What is found, having looked again where packs were vacuumed meanwhile."""
     for _ in range(VACUUMED_MAX - 1):
         try:
-            return read(table.look(deadline, name))
+            return find()
         except SnapshotExpiredError:
             continue
-    return read(table.look(deadline, name))
+    return find()
 
 
 RowLike = TypeVar("RowLike", Row, Document)

@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from dataknobs_data.documents import Document
 from dataknobs_data.engine import ErrorSink, Outcome, run_query
-from dataknobs_data.exceptions import DataFormatError, RecordArchivedError, SnapshotExpiredError
-from dataknobs_data.expressions import Expression
+from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError, SnapshotExpiredError
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.s3.faults import translated
@@ -25,21 +24,18 @@ from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.objects import Found, Stored
 from dataknobs_data.s3.objects_layout import fetched_at_once, report
 from dataknobs_data.s3.table.best import best_rows
-from dataknobs_data.s3.table.filtering import judge_rows, may_match_rows
-from dataknobs_data.s3.table.groups import group_facts
+from dataknobs_data.s3.table.filtering import judge_rows
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.locations import columns_for
 from dataknobs_data.s3.table.merging import merged
-from dataknobs_data.s3.table.prune import may_match
-from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import ID
 from dataknobs_data.s3.table.sweep import PACK, Fan, Source
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.front import Front, whole_front
 from dataknobs_data.s3.tiered.lookup import Lookup, kills_of
-from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places
+from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places, again
+from dataknobs_data.s3.tiered.sources import chosen, guard_of, once, source_of
 from dataknobs_data.s3.tiered.table import View
-from dataknobs_data.sql.bounds import prefix_end
 from dataknobs_data.streaming import windows
 
 FETCHED = 1000
@@ -59,10 +55,11 @@ class Scanner:
 
     def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
         """See Engine.scan. Begins again where packs were vacuumed before the first record was handed out."""
+        told = on_damage and once(on_damage)
         for attempt in range(VACUUMED_MAX):
             begun = False
             try:
-                for document in run_query(_Scan(self, query, on_damage).documents(), query):
+                for document in run_query(_Scan(self, query, told).documents(), query):
                     begun = True
                     yield document
                 return
@@ -100,15 +97,21 @@ class Scanner:
 
     def ids(self, prefix: str) -> list[str]:
         """The ids of all records that begin so, by code point."""
+        return again(lambda: self._ids(prefix))
+
+    def _ids(self, prefix: str) -> list[str]:
         front, view = self.look(prefix)
-        sources = [_source(view.ids_reader(pack), pack, prefix, front) for pack in _chosen(view, None, prefix)]
-        with translated(f"listing records {prefix!r}…", self._parts.place):
-            tables = merged(sources, view.shape, [ID], fan=view.fan)
-            packed = chain.from_iterable(table[ID].to_pylist() for table in tables)
-            return list(merge(sorted(front.documents), packed))
+        packs = chosen(view, None, prefix)
+        sources = [source_of(view.ids_reader(pack), pack, prefix, front, guard_of(self._parts, pack)) for pack in packs]
+        tables = merged(sources, view.shape, [ID], fan=view.fan)
+        packed = chain.from_iterable(table[ID].to_pylist() for table in tables)
+        return list(merge(sorted(front.documents), packed))
 
     def count(self) -> int:
         """How many records there are: what is listed, and what the log says that the packs hold, without what is hidden."""
+        return again(self._count)
+
+    def _count(self) -> int:
         front, view = self.look("")
         with translated("counting records", self._parts.place):
             rows = chain.from_iterable(view.rows(front.ids).values()) if front else ()
@@ -134,7 +137,9 @@ class _Scan:
             return self._named(sorted(filter(self._parts.keys.can_hold, self._bounds.ids)))
         self._front, self._view = self._scanner.look(self._bounds.prefix)
         if self._query.sort_specs:
-            return chain(self._hot(), self._best() if self._query.limit_value is not None else self._packed())
+            # of rows that turn out to be damaged others would have to take the places
+            is_best_enough = self._query.limit_value is not None and self._on_damage is None
+            return chain(self._hot(), self._best() if is_best_enough else self._packed())
         return merge(self._hot(), self._packed(), key=lambda document: document.id)
 
     def _named(self, ids: Sequence[str]) -> Iterator[Document]:
@@ -162,13 +167,14 @@ class _Scan:
     def _packed(self) -> Iterator[Document]:
         """In id order: at once with all columns where every row is wanted, else by what the query asks about first."""
         view = self._view
-        packs = _chosen(view, self._expression, self._bounds.prefix)
+        packs = chosen(view, self._expression, self._bounds.prefix)
         sources = [self._source(pack) for pack in packs]
         columns = None if self._expression is None else [ID]
-        with translated("reading packs", self._parts.place):
-            tables = merged(sources, view.shape, columns, fan=self._ahead, numbered=columns is not None)
-            for table in tables:
-                yield from documents_of(table) if columns is None else self._fetched(packs, table)
+        for table in merged(sources, view.shape, columns, fan=self._ahead, numbered=columns is not None):
+            yield from documents_of(table, self._report) if columns is None else self._fetched(packs, table)
+
+    def _report(self, error: DataknobsDataError) -> None:
+        report(error, self._on_damage)
 
     @property
     def _ahead(self) -> Fan:
@@ -176,7 +182,8 @@ class _Scan:
         return map if self._wanted is not None and self._wanted <= FETCHED else self._view.fan
 
     def _source(self, pack: Packed) -> Source:
-        return _source(self._view.reader(pack), pack, self._bounds.prefix, self._front, self._expression)
+        guard = guard_of(self._parts, pack, self._on_damage)
+        return source_of(self._view.reader(pack), pack, self._bounds.prefix, self._front, guard, self._expression)
 
     def _fetched(self, packs: Sequence[Packed], table: pa.Table) -> Iterator[Document]:
         """The documents of rows of which ids and packs are known."""
@@ -190,7 +197,9 @@ class _Scan:
             wanted.setdefault(number, []).append(id)
 
         def find(item: tuple[int, list[str]]) -> list[Document]:
-            return list(self._view.reader(packs[item[0]]).find(item[1]))
+            pack, ids = packs[item[0]], item[1]
+            guard, reader = guard_of(self._parts, pack, self._on_damage), self._view.reader(pack)
+            return guard(lambda: list(reader.find(ids, self._report)), [])
 
         found = chain.from_iterable(self._view.fan(find, wanted.items()))
         return (document for document in found if not self._front.hides(document.id, document.born))
@@ -198,16 +207,18 @@ class _Scan:
     # ------------------------------------------------------------------ sort and limit
     def _best(self) -> Iterator[Document]:
         """Of every pack only rows that may stand among the first."""
-        packs = _chosen(self._view, self._expression, self._bounds.prefix)
-        with translated("reading packs", self._parts.place):
-            numbered = list(enumerate(packs))
-            tables = [table for found in self._view.fan(self._best_of, numbered) for table in found]
-            rows = [(id, table[PACK][0].as_py()) for table in tables for id in table[ID].to_pylist()]
-            yield from self._find(packs, rows)
+        packs = chosen(self._view, self._expression, self._bounds.prefix)
+        tables = [table for found in self._view.fan(self._best_of, enumerate(packs)) for table in found]
+        rows = [(id, table[PACK][0].as_py()) for table in tables for id in table[ID].to_pylist()]
+        yield from self._find(packs, rows)
 
     def _best_of(self, numbered: tuple[int, Packed]) -> list[pa.Table]:
         number, pack = numbered
-        source, count = self._source(pack), self._query.offset_value + (self._query.limit_value or 0)
+        source = self._source(pack)
+        return source.guard(lambda: self._best_in(source, number, pack), [])
+
+    def _best_in(self, source: Source, number: int, pack: Packed) -> list[pa.Table]:
+        count = self._query.offset_value + (self._query.limit_value or 0)
         groups = list(source.reader.groups if source.groups is None else source.groups(source.reader))
         kinds, rest = source.reader.shape.kinds, pack.rest_names
         columns = columns_for(self._expression, self._query.sort_specs, kinds, rest) | self._front.needs
@@ -223,47 +234,3 @@ class _Scan:
             if table.num_rows:
                 found.append(table.select([ID]).append_column(PACK, pa.repeat(pa.scalar(number), table.num_rows)))
         return found
-
-
-def _chosen(view: View, expression: Expression | None, prefix: str) -> list[Packed]:
-    """The packs that may hold such records."""
-    end = prefix_end(prefix) if prefix else None
-    chosen = []
-    for pack in view.packs:
-        low, high = pack.bounds
-        within = (high is None or high >= prefix) and (end is None or low is None or low < end)
-        if within and (pack.facts is None or may_match(expression, pack.facts)):
-            chosen.append(pack)
-    return chosen
-
-
-def _source(
-    reader: PackReader, pack: Packed, prefix: str, front: Front, expression: Expression | None = None
-) -> Source:
-    """The rows of a pack that are not hidden, and may match."""
-
-    def groups(opened: PackReader) -> Iterable[int]:
-        return (
-            group
-            for group in opened.groups
-            if may_match(expression, group_facts(opened, group, pack.rest_names, pack.stats))
-        )
-
-    def keep(table: pa.Table) -> pa.Table:
-        table = front.visible(table)
-        may = may_match_rows(expression, table, reader.shape.kinds, pack.rest_names) if expression else None
-        return table if may is None else table.filter(may)
-
-    needs = set(front.needs)
-    if expression:
-        needs |= columns_for(expression, (), pack.shape.kinds, pack.rest_names)
-    return Source(
-        reader,
-        pack.bounds[0] or "",
-        groups if expression else None,
-        prefix,
-        prefix_end(prefix) if prefix else None,
-        keep if front or expression else None,
-        needs,
-        pack.rest_names,
-    )
