@@ -14,11 +14,11 @@ from tests.servers import MotoServer, SeaweedServer, new_bucket_name
 
 @pytest.fixture
 def own_url(seaweed: SeaweedServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A database in a bucket of its own: rules are the bucket's."""
+    """A database of single objects in a bucket of its own: rules are the bucket's."""
     for name, value in seaweed.environment().items():
         monkeypatch.setenv(name, value)
     seaweed.create_bucket(bucket := new_bucket_name())
-    return f"s3://{bucket}/data"
+    return f"s3://{bucket}/data?layout=objects"
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def moving_url(moto_server: MotoServer, monkeypatch: pytest.MonkeyPatch) -> str:
     for name, value in moto_server.environment().items():
         monkeypatch.setenv(name, value)
     moto_server.create_bucket(bucket := new_bucket_name())
-    return f"s3://{bucket}/data"
+    return f"s3://{bucket}/data?layout=objects"
 
 
 def rules(cli: Cli, url: str) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def rules_of(cli: Cli, url: str) -> list[str]:
 
 def test_a_rule_is_shown_added_and_removed(cli: Cli, url: str, target: str) -> None:
     prefix = url.rpartition("/")[2]
+    url += "?layout=objects"  # in the tiered one deletions have to be replicated
     assert rules_of(cli, url) == []
     off = cli("replicate", url, "--to", target, "--role", ROLE)
     assert off.code == 2
