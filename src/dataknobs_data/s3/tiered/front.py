@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -59,24 +60,32 @@ class Front:
         return id in self.documents or born in self.graves.get(id, ())
 
     @cached_property
-    def _documents(self) -> pa.Array:
-        return pa.array(self.documents, pa.string())
+    def _documents(self) -> list[str]:
+        return sorted(self.documents)
 
     @cached_property
-    def _graves(self) -> pa.Array:
-        return pa.array(self.graves, pa.string())
+    def _graves(self) -> list[str]:
+        return sorted(self.graves)
 
     def visible(self, table: pa.Table) -> pa.Table:
         """The rows that it does not hide."""
-        if self.documents:
-            table = table.filter(pc.invert(pc.is_in(table[ID], value_set=self._documents)))
-        if not self.graves:
-            return table
-        named = pc.is_in(table[ID], value_set=self._graves)
-        if not pc.any(named, min_count=0).as_py():
+        documents = _near(table, self._documents)
+        if documents is not None:
+            table = table.filter(pc.invert(pc.is_in(table[ID], value_set=documents)))
+        graves = _near(table, self._graves)
+        if graves is None or not pc.any(pc.is_in(table[ID], value_set=graves), min_count=0).as_py():
             return table
         rows = zip(table[ID].to_pylist(), table[BORN].to_pylist(), strict=True)
         return table.filter(pa.array([not self.hides(id, born) for id, born in rows], pa.bool_()))
+
+
+def _near(table: pa.Table, ids: list[str]) -> pa.StringArray | None:
+    """Of sorted ids those between the least and the greatest of these rows: Arrow would hash all others for each row group."""
+    if not ids or not table.num_rows:
+        return None
+    ends = pc.min_max(table[ID].cast(pa.string()))
+    near = ids[bisect_left(ids, ends["min"].as_py()) : bisect_right(ids, ends["max"].as_py())]
+    return pa.array(near, pa.string()) if near else None
 
 
 def front_of(listed: Lines, objects: Objects, many: FanOut) -> Front:
