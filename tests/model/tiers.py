@@ -81,6 +81,7 @@ MISTAKES = (
     "create does not look behind a tombstone",
     "bulk update over an unfinished load",
     "compactor skips a commit that changes nothing",
+    "compactor folds what is contested at once",
     "nobody adopts a dead load",
     "adoption of a load that still runs",
     "adoption does not look at the object",
@@ -188,6 +189,15 @@ def foreign_to(born, hot):
     return (isinstance(hot, Doc) and hot.born != born) or (isinstance(hot, Tomb) and born in hot.kills != {born})
 
 
+def contested(hot, rows):
+    """Whether folding the object takes rows of other creations than its own away: a creator that has still to look for them
+    would think that it was alone.
+    """
+    if isinstance(hot, Tomb):
+        return len(hot.kills) > 1 and bool(births(rows) & hot.kills)
+    return isinstance(hot, Doc) and bool(births(rows) & (hot.replaces - {hot.born}))
+
+
 def load(v):
     def step(s, loc):
         pc = loc[0]
@@ -212,7 +222,7 @@ def load(v):
         if pc == "undo":
             return s, ("withdraw", s.ver, s.rows) if v in births(s.rows) else ("finish", "duplicate")
         if pc == "withdraw":
-            s2, ok = commit(s, loc[1], frozenset(r for r in loc[2] if r[1] != v))
+            s2, ok = commit(s, loc[1], frozenset(r for r in loc[2] if r != (v, v)))
             return s2, ("finish", "duplicate") if ok else ("undo",)
         if pc == "finish":
             return done(s._replace(fin=s.fin | {v}), loc[1])
@@ -339,7 +349,7 @@ def compact(s, loc):
     if pc == "adopt":
         _, born, hot, version, rows = loc
         if foreign_to(born, hot) and "adoption does not look at the object" not in BROKEN:
-            return commit(s, version, frozenset(r for r in rows if r[1] != born))[0], ("start",)
+            return commit(s, version, frozenset(r for r in rows if r != (born, born)))[0], ("start",)
         return s._replace(fin=s.fin | {born}), ("start",)
     if pc == "fold":
         _, seen, version, rows, settled = loc
@@ -450,13 +460,13 @@ def explore(name, start, programs, mortal):
     """Explores all interleavings; at most one actor among the indices `mortal` dies, at any point. None, or the history that breaks the promise."""
     n, initial = len(programs), visible(start.hot, start.rows)
     nobody = frozenset()
-    stack, seen, ends = [(start, (("idle",),) * n, (), bool(mortal), nobody, (nobody,) * n)], set(), 0
+    stack, seen, ends = [(start, (("idle",),) * n, (), bool(mortal), nobody, nobody, (nobody,) * n)], set(), 0
     while stack:
         node = stack.pop()
         if node in seen:
             continue
         seen.add(node)
-        s, locs, hist, may_die, old, awaited = node
+        s, locs, hist, may_die, old, elder, awaited = node
         live = [i for i in range(n) if locs[i][0] not in ("done", "dead")]
         running = frozenset(i for i in live if programs[i][0][0] != "compact" and locs[i][0] != "idle")
         for i in live:
@@ -465,10 +475,13 @@ def explore(name, start, programs, mortal):
                 return (*locs[:i], loc, *locs[i + 1 :])
 
             if locs[i][0] == "idle":
-                stack.append((s, at(("start",)), (*hist, (i, "call", None)), may_die, old, awaited))
+                stack.append((s, at(("start",)), (*hist, (i, "call", None)), may_die, old, elder, awaited))
                 continue
             if locs[i][0] == "drop" and "no grace before deleting" not in BROKEN and awaited[i] & running:
                 continue  # the grace period outlasts every operation that began before it
+            young = programs[i][0][0] == "compact" and locs[i][0] == "object" and elder & running
+            if young and "compactor folds what is contested at once" not in BROKEN and contested(s.hot, locs[i][2]):
+                continue  # it is left until the deadline of whoever began before it was put is over
             LIVE_LOADS.clear()
             if "adoption of a load that still runs" not in BROKEN:
                 LIVE_LOADS.update(
@@ -477,14 +490,15 @@ def explore(name, start, programs, mortal):
             s2, loc = programs[i][1](s, locs[i])
             changed = (s2.hot, s2.ver) != (s.hot, s.ver)
             old2, awaited2 = (running if changed else old & running), awaited
+            elder2 = running if s2.hot != s.hot else elder & running
             if loc[0] == "drop":
                 awaited2 = (*awaited[:i], old & running if locs[i][0] == "void" else running, *awaited[i + 1 :])
             elif loc[0] == "done":
                 awaited2 = (*awaited[:i], nobody, *awaited[i + 1 :])
             hist2 = (*hist, (i, "ret", loc[1])) if loc[0] == "done" else hist
-            stack.append((s2, at(loc), hist2, may_die, old2, awaited2))
+            stack.append((s2, at(loc), hist2, may_die, old2, elder2, awaited2))
             if may_die and i in mortal:
-                stack.append((s, at(("dead",)), hist, False, old, awaited))
+                stack.append((s, at(("dead",)), hist, False, old, elder, awaited))
         if live:
             continue
         ends += 1
@@ -549,6 +563,8 @@ FOURS = (
     ("an object", ("delete", "create", "compact", "compact")),
     ("a row", ("update", "delete", "create", "compact")),
     ("nothing", ("create", "load", "read", "compact")),
+    ("nothing", ("create", "load", "update", "compact")),
+    ("nothing", ("create", "load", "delete", "compact")),
 )
 
 
