@@ -20,7 +20,7 @@ from dataknobs_data.s3.probe import Capabilities, ConditionalDelete
 from dataknobs_data.s3.steps import current_step, step
 from dataknobs_data.s3.store import Kind, PutOptions
 from dataknobs_data.s3.tiered import compaction, publishing, selecting
-from dataknobs_data.s3.tiered.folding import ARCHIVED, CHANGED, FOREIGN, UNWORTHY
+from dataknobs_data.s3.tiered.folding import ARCHIVED, CHANGED, CONTESTED, FOREIGN, UNWORTHY
 from dataknobs_data.s3.tiered.loading import Fronts
 from dataknobs_data.s3.tiered.reports import CompactProgress, CompactReport
 from dataknobs_data.s3.tombstones import Tombstone
@@ -173,6 +173,9 @@ def test_a_replaced_birth_goes_with_its_row() -> None:
     db.delete("r000")
     db.create(record("r000", "again"))
     (birth,) = world.births("r000")["r000"]
+    assert db.compact(full=True).left == {CONTESTED: 1}
+    assert world.births("r000")["r000"] == {birth}
+    world.passes(OPERATION_OVER)
     assert db.compact(full=True).folded == 1
     assert world.births("r000")["r000"] != {birth}
     world.passes(OPERATION_OVER)

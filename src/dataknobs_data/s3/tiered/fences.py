@@ -84,6 +84,10 @@ class Ages:
         """Whether the load of that birth, which is in the log, cannot be running any more."""
         return self._is_old([commit for commit in self._commits if commit.job == load], self._operation + self._grace)
 
+    def is_outlived(self, line: Listed) -> bool:
+        """Whether whoever began before this object was put cannot be running any more."""
+        return self._now - line.modified > self._operation + CUT
+
     def is_settled(self, line: Listed) -> bool:
         """Whether whoever wrote this object cannot be running any more."""
         return self._now - line.modified > self._operation + self._grace + CUT

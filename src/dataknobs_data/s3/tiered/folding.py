@@ -67,6 +67,7 @@ class Planner:
     def __init__(self, front: Front, rows: Rows, ages: Ages, remembered: Collection[str]) -> None:
         self._front = front
         self._rows = rows
+        self._ages = ages
         self._fence, self._quiet = ages.fence(), ages.is_quiet()
         self._remembered = remembered
         self._seen: dict[str, _Seen | str] = {}
@@ -90,12 +91,16 @@ class Planner:
 
     def dead(self) -> Counter[str]:
         """How many rows of each pack, by path, could go."""
-        killed = (row for id in self._front.tombstones for row in self._killed(id))
+        killed = (row for id in self._front.tombstones if not self._is_young(id) for row in self._killed(id))
         folded = (row for id in self._seen for row in self._foldable(id))
         return Counter(row.pack.path for row in chain(killed, folded))
 
     def _killed(self, id: str) -> list[Row]:
         return [row for row in self._rows.get(id, ()) if row.born in self._front.graves[id]]
+
+    def _is_young(self, id: str) -> bool:
+        """As `_is_contested`, of a tombstone."""
+        return len(self._front.graves[id]) > 1 and not self._ages.is_outlived(self._front.tombstones[id])
 
     def _foreign(self, id: str, document: _Seen) -> list[Row]:
         dead = document.replaces | {document.born}
@@ -105,7 +110,12 @@ class Planner:
         document, rows = self._seen[id], self._rows[id]
         if isinstance(document, str) or self._foreign(id, document) or _is_folded(document, rows):
             return ()
-        return rows
+        return () if self._is_contested(id, document) else rows
+
+    def _is_contested(self, id: str, document: _Seen) -> bool:
+        """Whether rows of other creations would go, whose creators may still have to see that they were not alone."""
+        others = any(row.born in document.replaces for row in self._rows[id])
+        return others and not self._ages.is_outlived(self._front.documents[id])
 
     def plan(self, rewritten: frozenset[str], is_void: Callable[[Listed, Sequence[Row]], bool]) -> Plan:
         """What to do when the packs of these paths are made anew. `is_void`: whether an untouched document before rows of
@@ -129,6 +139,8 @@ class Planner:
             plan.waiting[id] = line
         elif not killed:
             self._buried(plan, id, line)
+        elif self._is_young(id):
+            plan.left[id] = CONTESTED
         elif _all_in(killed, rewritten):
             plan.bury[id] = line
             plan.kill(killed)
@@ -153,6 +165,8 @@ class Planner:
                 plan.left[id] = FOREIGN
         elif _is_folded(document, rows):
             (plan.drop if self._quiet else plan.waiting)[id] = line
+        elif self._is_contested(id, document):
+            plan.left[id] = CONTESTED
         elif _all_in(rows, rewritten):
             plan.fold[id] = line
             plan.kill(rows)
@@ -176,6 +190,7 @@ def _all_in(rows: Sequence[Row], rewritten: frozenset[str]) -> bool:
 
 
 FOREIGN = "a row of another creation lies behind it"
+CONTESTED = "it stands for several creations of one id, and has not stood for a whole deadline yet"
 CHANGED = "it has just been changed"
 DAMAGED = "it makes no sense: reading it says why"
 ARCHIVED = "it lies in an archive storage class"
