@@ -69,7 +69,9 @@ class Check:
             if mark.over == self._job:
                 return not (isinstance(found, Grave) and found.tombstone.revision in self._seals)  # its answer was lost
             row = self._row(id, found, deadline)
-            if row is not None and row.revision == mark.over != before:  # `before` again: put back, and folded over ours
+            if (
+                row is not None and row.revision == mark.over != before
+            ):  # `before` again: put back, and folded over ours
                 return True
             made, counts = self._settle(id, found, row, before, deadline)
             if made.fault is None:
