@@ -21,7 +21,7 @@ help:  ## this list
 
 install: $(VENV)/.for-development  ## .venv with everything to work on the project (again when pyproject.toml changes)
 
-demo: $(VENV)/.for-demo  ## real flights from a real PostgreSQL through a real S3 server and back, in three minutes
+demo: $(VENV)/.for-demo  ## real flights from a real PostgreSQL into a real S3 server, searched and compared, in two minutes
 	$(PY) demo/flights.py
 
 test: install  ## the whole suite, as in CI (minutes)

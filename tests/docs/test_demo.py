@@ -54,6 +54,6 @@ def test_it_comes_to_its_end(open_folder: Path) -> None:
     with start(open_folder) as process:
         shown, errors = process.communicate(timeout=900)
     assert (process.returncode, errors) == (0, "")
-    assert "26,076 records are equal to their rows in every field" in shown
+    assert "336,000 records are equal to their rows in every field" in shown
     assert max(map(len, shown.splitlines())) <= 80
     assert list(open_folder.iterdir()) == []
