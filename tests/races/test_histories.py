@@ -19,6 +19,7 @@ from tests.races.actor import IDS
 from tests.races.histories import UNKNOWN, Checker, Op
 
 ROLES = ("single", "single", "bulk", "compact")
+DEADLINE = 6
 ROOT = Path(__file__).parents[2]
 
 
@@ -95,7 +96,7 @@ def races(config: dict[str, Any], folder: Path, seed: int, seconds: float, kills
         **config,
         "layout": "tiered",
         "pack_threshold": 3,
-        "deadline": 6,
+        "deadline": DEADLINE,
         "timeout": 3,
         "grace": 7,
         "max_workers": 4,
@@ -123,6 +124,7 @@ def db_warm_up() -> Any:
 
 def rest(db: S3Database, seen: dict[str, Any]) -> None:
     """Compactions alone bring the store to rest, and nobody sees a difference."""
+    time.sleep(DEADLINE + 2)  # what several creations contest is left for so long
     db.compact(full=True, wait=True)
     db.compact(full=True, wait=True)
     stats = db.stats()
