@@ -112,6 +112,10 @@ def _path(keys: Sequence[str]) -> str:
     return "$" + "".join(f'."{key}"' for key in keys)
 
 
+SWITCHES_MAX = 100
+"""Times that a connection asks for the write-ahead log."""
+
+
 class SQLiteSite(Site):
     """A SQLite file, or records in memory that go away with the last connection."""
 
@@ -163,7 +167,7 @@ class SQLiteSite(Site):
             uri=self._path == MEMORY,
         )
         if self._path != MEMORY:
-            connection.execute("PRAGMA journal_mode=WAL")  # readers and writers do not wait for one another
+            _let_all_work(connection)
         return connection
 
     # ------------------------------------------------------------------ errors
@@ -179,6 +183,24 @@ class SQLiteSite(Site):
         if _name_of(error).startswith("SQLITE_BUSY"):
             return f"another writer kept it for {self._timeout_seconds} s; try again, or use a larger 'timeout'"
         return ""
+
+
+def _let_all_work(connection: sqlite3.Connection) -> None:
+    """From now on readers and writers do not wait for one another: https://www.sqlite.org/wal.html.
+
+    That switch itself waits for nobody, whatever the timeout: where several open a new file at once, all but one are told that
+    it is locked. A write transaction does wait; after it the switch was made, or can be.
+    """
+    for _ in range(SWITCHES_MAX - 1):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not _name_of(error).startswith("SQLITE_BUSY"):
+                raise
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("COMMIT")
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 def _name_of(error: BaseException) -> str:
