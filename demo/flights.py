@@ -84,6 +84,7 @@ def bucket(server: SeaweedServer) -> S3Database:
         {
             "bucket": BUCKET,
             "prefix": PREFIX,
+            "layout": "tiered",
             "endpoint_url": server.endpoint,
             "region": server.region,
             "access_key_id": server.access_key,
