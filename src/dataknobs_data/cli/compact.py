@@ -5,10 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -126,7 +124,7 @@ def _progress() -> Iterator[Callable[[CompactProgress], None] | None]:
 
 def _show(report: CompactReport, json: bool) -> None:
     if json:
-        print(orjson.dumps(asdict(report)).decode(), flush=True)
+        output.print_value(report)
         return
     print(words(report), flush=True)
     for reason, count in report.left.items():

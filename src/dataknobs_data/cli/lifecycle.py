@@ -7,9 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 
 from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit
@@ -168,9 +166,7 @@ def _show(rules: Lifecycle, json: bool) -> int:
     if not found:
         output.say("the bucket has no lifecycle rules", "dim")
         return Exit.OK
-    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for title in ("whose", "rule", "what"):
-        grid.add_column(title, overflow="fold")
+    grid = output.grid(("whose", "rule", "what"))
     for rule in found:
         id = rule.get("ID", "")
         name = id.rpartition(":")[2] if id in ours else id  # what --name takes, up to a dot

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -80,6 +81,19 @@ def print_lines(records: Sequence[Record], *, metadata: bool) -> int:
         sys.stdout.buffer.write(_for_terminals(line) if sys.stdout.isatty() else line)
     sys.stdout.buffer.flush()
     return len(records)
+
+
+def print_value(value: Any) -> None:
+    """Writes a dataclass as a JSON line, at once: for programs that read it as it comes."""
+    print(orjson.dumps(asdict(value)).decode(), flush=True)
+
+
+def grid(names: Sequence[str], right: Collection[str] = ()) -> Table:
+    """An empty table with these columns; numbers go to the `right`."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    return table
 
 
 def print_record(record: Record, *, metadata: bool) -> None:

@@ -8,9 +8,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
-import orjson
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table as Grid
 
@@ -120,7 +118,7 @@ def log(
         _print_log(entries)
     else:
         for entry in entries:
-            print(orjson.dumps(asdict(entry)).decode())
+            output.print_value(entry)
     return Exit.OK
 
 
@@ -128,7 +126,7 @@ def _print_log(entries: Sequence[LogEntry]) -> None:
     if not entries:
         output.say("nothing has been committed to the table yet", "dim")
         return
-    grid = _grid(("version", "when (UTC)", "what", "rows", "packs", "bytes"), right={"version", "rows", "bytes"})
+    grid = output.grid(("version", "when (UTC)", "what", "rows", "packs", "bytes"), right={"version", "rows", "bytes"})
     for entry in entries:
         grid.add_row(
             str(entry.version),
@@ -157,7 +155,7 @@ def stats(
     if people:
         _print_stats(found)
     else:
-        print(orjson.dumps(asdict(found)).decode())
+        output.print_value(found)
     return Exit.OK
 
 
@@ -197,10 +195,3 @@ def _class(size: SizeClass) -> str:
 
 def _commit(commit: CommitTime | None) -> str:
     return "none" if commit is None else f"version {commit.version}, {commit.at:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _grid(names: Sequence[str], right: set[str]) -> Grid:
-    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for name in names:
-        grid.add_column(name, justify="right" if name in right else "left", overflow="fold")
-    return grid

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import orjson
 import typer
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 
 from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit
@@ -57,14 +54,12 @@ def history(
         _print_table(versions)
     else:
         for version in versions:
-            print(orjson.dumps(asdict(version)).decode())
+            output.print_value(version)
     return Exit.OK
 
 
 def _print_table(versions: Sequence[Version]) -> None:
-    grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="bold")
-    for name in ("when (UTC)", "who", "what", "bytes", "class", "revision", "version id"):
-        grid.add_column(name, justify="right" if name == "bytes" else "left", overflow="fold")
+    grid = output.grid(("when (UTC)", "who", "what", "bytes", "class", "revision", "version id"), {"bytes"})
     for one in versions:
         grid.add_row(
             f"{one.at:%Y-%m-%d %H:%M:%S}",
