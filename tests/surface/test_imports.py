@@ -44,6 +44,7 @@ LAYERS = (
     ),
     ("settings", "registry", "documents", "json_values", "codec", "streaming"),
     ("engine", "batches", "writing"),
+    ("select",),
     ("migration", "s3", "sql", "embedded"),
     ("database", "aio"),
     ("backends",),
