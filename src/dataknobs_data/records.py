@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import reprlib
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Self
 
 from dataknobs_data.exceptions import RecordValidationError
@@ -82,15 +82,13 @@ class Record:
         id: str | None = None,
         storage_id: str | None = None,
     ) -> None:
-        for name, given in (("data", data), ("metadata", metadata)):
-            if given is not None and not isinstance(given, Mapping):
-                raise RecordValidationError(f"the {name} of a record must be a mapping, not {type(given).__name__}")
         # Fields cost several times what values do, and most records are only ever asked for values.
-        self._plain: dict[str, Any] | None = dict(data) if data else {}
+        plain: dict[str, Any] = {} if data is None else _copied("data", data)
+        self._plain: dict[str, Any] | None = plain
         self._map: FieldMap | None = None
-        if Field in map(type, self._plain.values()) or not _are_names(self._plain):
+        if Field in {*map(type, plain.values())} or not _are_names(plain):
             self._become_fields()
-        self.metadata: dict[str, Any] = dict(metadata) if metadata else {}
+        self.metadata: dict[str, Any] = {} if metadata is None else _copied("metadata", metadata)
         id = storage_id if id is None else id
         self._id = None if id is None else str(id)
 
@@ -114,10 +112,12 @@ class Record:
         """The explicit id, else `metadata["id"]`, else the field `id`, else `record_id`, as a string; else None."""
         if self._id is not None:
             return self._id
-        for candidate in (self.metadata.get("id"), self._value("id"), self._value("record_id")):
-            if candidate is not None:
-                return str(candidate)
-        return None
+        candidate = self.metadata.get("id") if self.metadata else None
+        if candidate is None:
+            candidate = self._value("id")
+        if candidate is None:
+            candidate = self._value("record_id")
+        return None if candidate is None else str(candidate)
 
     @id.setter
     def id(self, id: Any) -> None:
@@ -295,6 +295,17 @@ class Record:
     def __repr__(self) -> str:
         values = ", ".join(f"{name!r}: {reprlib.repr(value)}" for name, value in self.data.items())
         return f"Record({{{values}}}, id={self.id!r})"
+
+
+def plain_data(records: Iterable[Record]) -> list[dict[str, Any] | None]:
+    """The values of each record that `is_plain`, None for others. Not copies: whoever asks reads them at once."""
+    return [record._plain for record in records]
+
+
+def _copied(what: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    if type(given) is dict or isinstance(given, Mapping):  # the first is several times as fast, and nearly always true
+        return dict(given)
+    raise RecordValidationError(f"the {what} of a record must be a mapping, not {type(given).__name__}")
 
 
 def _are_names(data: dict[str, Any]) -> bool:

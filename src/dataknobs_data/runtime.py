@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _RANDOM_BITS = 80
-_ENDING_BITS = 20
-"""Of the last four characters, the only ones in which ids of one millisecond differ as a rule."""
+_ENDING_BITS = 10
+"""Of the last two characters: of many ids that are made together, each differs from the next in those alone, as a rule."""
 
 
 class UlidFactory:
@@ -31,22 +31,36 @@ class UlidFactory:
         self._now = now
         self._random_bytes = random_bytes
         self._last = 0
-        self._beginning, self._text = -1, ""
+        self._beginning = (-1, "")
         self._lock = threading.Lock()
 
     def __call__(self) -> str:
+        return self.many(1)[0]
+
+    def many(self, count: int) -> list[str]:
+        """That many, of one millisecond, in order."""
         milliseconds = int(self._now().timestamp() * 1000)
         with self._lock:
             if self._last >> _RANDOM_BITS >= milliseconds:
-                self._last += 1
+                first = self._last + 1
             else:
-                self._last = (milliseconds << _RANDOM_BITS) | int.from_bytes(self._random_bytes(_RANDOM_BITS // 8))
-            value = self._last
-            if value >> _ENDING_BITS != self._beginning:
-                self._beginning = value >> _ENDING_BITS
-                self._text = "".join([_PAIRS[value >> shift & 1023] for shift in range(120, 10, -10)])
-            text = self._text
-        return f"{text}{_PAIRS[value >> 10 & 1023]}{_PAIRS[value & 1023]}"
+                first = (milliseconds << _RANDOM_BITS) | int.from_bytes(self._random_bytes(_RANDOM_BITS // 8))
+            self._last = first + count - 1
+        ids: list[str] = []
+        while (wanted := count - len(ids)) > 0:
+            value = first + len(ids)
+            ending = value & 1023
+            text = self._text(value >> _ENDING_BITS)
+            ids += [text + pair for pair in _PAIRS[ending : ending + wanted]]
+        return ids
+
+    def _text(self, beginning: int) -> str:
+        """All but the last two characters, which are kept, because consecutive ids have the same."""
+        known, text = self._beginning
+        if known != beginning:
+            text = "".join([_PAIRS[beginning >> shift & 1023] for shift in range(110, -1, -10)])
+            self._beginning = (beginning, text)
+        return text
 
 
 def _utc_now() -> datetime:
@@ -72,6 +86,12 @@ class Runtime:
     sleep: Callable[[float], None] = time.sleep
     random: Callable[[], float] = random.random
     new_id: Callable[[], str] = field(default=UlidFactory(_utc_now))
+
+    def new_ids(self, count: int) -> list[str]:
+        """That many fresh ids, in order: far cheaper together than one by one."""
+        if isinstance(self.new_id, UlidFactory):
+            return self.new_id.many(count)
+        return [self.new_id() for _ in range(count)]
 
     def timestamp(self) -> str:
         """The present instant as it is stored: ISO 8601, UTC, microseconds, `Z`."""
