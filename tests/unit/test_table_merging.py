@@ -308,7 +308,7 @@ def test_packs_of_the_target_that_do_not_overlap(fan: Any) -> None:
         assert pack.stats.most[ID] < following.stats.least[ID]
     for pack in made:
         assert pack.shape == SHAPE
-        found = pq.read_table(pa.BufferReader(pack.companion))
+        found = pq.read_table(pa.BufferReader(pack.companion.body))
         assert found[ID].to_pylist() == pq.read_table(pa.BufferReader(pack.body))[ID].to_pylist()
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import duckdb
 import polars
@@ -190,12 +191,32 @@ def test_row_groups_are_sized_by_bytes() -> None:
         assert metadata.num_row_groups <= sum(sizes) / packing.GROUP_BYTES + 2
 
 
-def test_the_companion_holds_ids_births_and_revisions() -> None:
+def test_the_companion_says_what_a_change_has_to_know_of_a_row() -> None:
     pack = encode(many(10), Shape(), companion=True)
     assert pack.companion is not None
-    found = pq.read_table(pa.BufferReader(pack.companion)).to_pylist()
-    assert found == [{"_id": one.id, "_born": one.born, "_revision": one.revision} for one in many(10)]
+    found = pq.read_table(pa.BufferReader(pack.companion.body))
+    assert found.column_names == ["_id", "_born", "_revision", "_created_at"]
+    assert found.equals(pq.read_table(pa.BufferReader(pack.body)).select(found.column_names))
+    assert crc32(pack.companion.body[-pack.companion.tail :]) == pack.companion.tail_crc
     assert encode(many(10), Shape()).companion is None
+
+
+def test_a_companion_is_read_as_packs_are() -> None:
+    companion = encode(many(100_000), Shape(), companion=True).companion
+    assert companion is not None
+    ranges: list[Any] = []
+
+    def read(spans: Any) -> list[bytes]:
+        ranges.extend(spans)
+        return [bytes(companion.body[start : start + length]) for start, length in spans]
+
+    reader = PackReader(read, companion.size, companion.tail, tail_crc=companion.tail_crc)
+    (table,) = reader.rows(["id-050000"], ["_born", "_created_at"])
+    assert table.column_names == ["_id", "_born", "_created_at"]
+    assert table.num_rows == 1
+    assert not list(reader.rows(["id-0500001"], ["_born"])), "its bloom filter says so"
+    assert len(ranges) == 2, "its tail, and one row group"
+    assert sum(length for _, length in ranges) < companion.size
 
 
 def test_too_many_names_in_rest_are_not_listed() -> None:
@@ -273,7 +294,7 @@ def test_ids_in_any_order_are_sorted_within_their_pack(monkeypatch: pytest.Monke
     for pack in made:
         part = list(documents_of(pq.read_table(pa.BufferReader(pack.body))))
         assert part == sorted(part, key=lambda one: one.id)
-        assert pack.stats.records == len(part) == pq.read_metadata(pa.BufferReader(pack.companion)).num_rows
+        assert pack.stats.records == len(part) == pq.read_metadata(pa.BufferReader(pack.companion.body)).num_rows
         found += part
     assert sorted(found, key=lambda one: one.id) == many(20_000)
 

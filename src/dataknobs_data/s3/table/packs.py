@@ -9,32 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 from zlib import crc32
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from dataknobs_data.documents import Document
 from dataknobs_data.s3.table.bounds import Stats, stats_of
-from dataknobs_data.s3.table.kinds import STAMP
-from dataknobs_data.s3.table.shape import BORN, ID, REVISION, Shape
+from dataknobs_data.s3.table.companions import COLUMNS, Companion, companion
+from dataknobs_data.s3.table.parquet import GROUP_ROWS_MAX, options_of, tail_of
+from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.shredding import Shredded
 
 GROUP_BYTES = 1 << 20
 """Of a row group, as Arrow holds it; a quarter to a fifth of that in the file."""
 
-GROUP_ROWS_MAX = 1 << 15
-BLOOM_WRONG = 0.01
-"""Share of absent ids of which the bloom filter says "perhaps"."""
-
 REST_NAMES_MAX = 100
 WINDOW = 8192
 """Documents that are turned into columns at a time, at most."""
-
-_LEVEL = 3
-_SAMPLE = 4096
 
 
 @dataclass(frozen=True)
@@ -45,7 +37,7 @@ class Pack:
     tail_crc    their CRC-32: pages of columns have one in the file, what says where they lie has none
     rest_names  names of fields of which a value lies in `_rest`; None where they are more than REST_NAMES_MAX. The bounds
                 of a column say nothing of those values
-    companion   the id companion's bytes, where one was asked for
+    companion   the file that goes with it (`companions.py`), where one was asked for
     """
 
     body: pa.Buffer
@@ -54,7 +46,7 @@ class Pack:
     tail: int
     tail_crc: int
     rest_names: frozenset[str] | None
-    companion: pa.Buffer | None = None
+    companion: Companion | None = None
 
     @property
     def size(self) -> int:
@@ -74,7 +66,7 @@ class PackFile:
         self._rows = max(1, min(GROUP_ROWS_MAX, int(GROUP_BYTES / average)))
         self._shape = shape
         self._sink = pa.BufferOutputStream()
-        self._writer = pq.ParquetWriter(self._sink, shape.arrow, **_options(first, self._rows))
+        self._writer = pq.ParquetWriter(self._sink, shape.arrow, **options_of(first, self._rows))
         self._pending: list[pa.Table] = []
         self._waiting = 0
         self._stats: Stats | None = None
@@ -90,7 +82,7 @@ class PackFile:
         stats = stats_of(table)
         self._stats = stats if self._stats is None else self._stats.with_more(stats)
         if self._ids is not None:
-            self._ids.append(table.select([ID, BORN, REVISION]))
+            self._ids.append(table.select(COLUMNS))
         self._pending.append(table)
         self._waiting += table.num_rows
         full = self._waiting - self._waiting % self._rows
@@ -115,7 +107,7 @@ class PackFile:
             tail=tail,
             tail_crc=crc32(body.slice(body.size - tail)),
             rest_names=names if len(names) <= REST_NAMES_MAX else None,
-            companion=None if self._ids is None else _companion(pa.concat_tables(self._ids)),
+            companion=None if self._ids is None else companion(self._ids),
         )
 
 
@@ -127,74 +119,3 @@ def encode(documents: Iterable[Document], shape: Shape, *, companion: bool = Fal
     for part in parts:
         file.write(part.table)
     return file.finish(set().union(*(part.rest_names for part in parts)))
-
-
-def tail_of(metadata: pq.FileMetaData, size: int) -> int:
-    """How many bytes at the end of a Parquet file of that size hold no rows."""
-    return size - max((end_of(metadata.row_group(group)) for group in range(metadata.num_row_groups)), default=0)
-
-
-def end_of(group: pq.RowGroupMetaData) -> int:
-    """Where a row group ends."""
-    chunks = (group.column(place) for place in range(group.num_columns))
-    return max(start_of(chunk) + int(chunk.total_compressed_size) for chunk in chunks)
-
-
-def start_of(chunk: pq.ColumnChunkMetaData) -> int:
-    """Where a column chunk begins: its dictionary comes first, where it has one."""
-    dictionary = chunk.dictionary_page_offset
-    return int(chunk.data_page_offset if not dictionary else min(dictionary, chunk.data_page_offset))
-
-
-# ---------------------------------------------------------------------------------------------- encodings
-def _options(first: pa.Table, rows: int) -> dict[str, Any]:
-    repeated = [name for name in first.column_names if _repeats(first[name])]
-    return {
-        "compression": "zstd",
-        "compression_level": _LEVEL,
-        "use_dictionary": repeated,
-        "column_encoding": {
-            name: encoding
-            for name in first.column_names
-            if name not in repeated and (encoding := _encoding(name, first[name].type))
-        },
-        "sorting_columns": [pq.SortingColumn(0)],
-        "write_page_index": True,
-        "write_page_checksum": True,
-        "bloom_filter_options": {ID: {"ndv": rows, "fpp": BLOOM_WRONG}},
-        "store_schema": False,
-    }
-
-
-def _repeats(column: pa.ChunkedArray) -> bool:
-    """Whether a dictionary pays: values come twice, on the average of a sample."""
-    if pa.types.is_boolean(column.type):
-        return False
-    sample = column.slice(0, _SAMPLE)
-    return bool(pc.count_distinct(sample).as_py() * 2 <= len(sample))
-
-
-def _encoding(name: str, kind: pa.DataType) -> str | None:
-    if name == ID:
-        return "DELTA_BYTE_ARRAY"  # sorted, so neighbors begin alike
-    return "DELTA_BINARY_PACKED" if kind in (pa.int64(), STAMP) else None
-
-
-# ---------------------------------------------------------------------------------------------- ids
-def _companion(ids: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        ids,
-        sink,
-        compression="zstd",
-        compression_level=_LEVEL,
-        store_schema=False,
-        write_page_checksum=True,
-        **_companion_encodings(ids),
-    )
-    return sink.getvalue()
-
-
-def _companion_encodings(ids: pa.Table) -> dict[str, Any]:
-    options = _options(ids, 1)
-    return {"use_dictionary": options["use_dictionary"], "column_encoding": options["column_encoding"]}

@@ -3,7 +3,7 @@
     PackReader(ranges, size, tail)     asks for nothing yet
     the first question                 one range: the pack's tail (bloom filters, page index, footer), which is kept
     find(ids)                          one range for each row group that may hold one, those side by side; none for an id
-                                       that the pack does not have (but for one in a hundred, see packs.BLOOM_WRONG)
+                                       that the pack does not have (but for one in a hundred, see parquet.BLOOM_WRONG)
     read(groups, columns)              the column chunks asked for, neighbors in one range
 
 A pack never changes, so its reader may be kept as long as there is room: the tail is all that it holds itself.
@@ -27,7 +27,7 @@ from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.joining import OnDamage, documents_of, raised
-from dataknobs_data.s3.table.packs import end_of, start_of
+from dataknobs_data.s3.table.parquet import end_of, start_of
 from dataknobs_data.s3.table.shape import ID, SYSTEM, Shape
 from dataknobs_data.s3.table.spans import Ranges, Span, SpanFile, joined
 
@@ -114,6 +114,10 @@ class PackReader:
             return Shape.from_arrow(self._schema)
         except DataFormatError as error:
             raise DataFormatError(f"{self.name}: {error}", **{**error.context, "key": self.name}) from error
+
+    def has(self, column: str) -> bool:
+        """Whether it has a column of that name."""
+        return column in self._names
 
     @property
     def groups(self) -> range:

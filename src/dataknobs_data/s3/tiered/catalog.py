@@ -10,15 +10,19 @@ from functools import cached_property
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.table.actions import Add
 from dataknobs_data.s3.table.bounds import Stats
+from dataknobs_data.s3.table.companions import Companion
 from dataknobs_data.s3.table.packs import Pack
 from dataknobs_data.s3.table.prune import PackFacts
 from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 
-TAIL, TAIL_CRC, REST, IDS, LOAD = "tail", "tail_crc", "rest", "ids", "load"
-"""Tags of an add-action: bytes of the pack's tail, and their CRC-32; names of fields with values in `_rest`, as a JSON list (without it: not
-known); bytes of the id companion (without it: there is none); the birth of the load that is not known to be finished
-(without it: all births in the pack are of finished creations)."""
+TAIL, TAIL_CRC, REST, LOAD = "tail", "tail_crc", "rest", "load"
+"""Tags of an add-action: bytes of the pack's tail, and their CRC-32; names of fields with values in `_rest`, as a JSON list
+(without it: not known); the birth of the load that is not known to be finished (without it: all births in the pack are of
+finished creations)."""
+
+IDS, IDS_TAIL, IDS_TAIL_CRC = "ids", "ids_tail", "ids_tail_crc"
+"""Of the pack's companion: its bytes (without it: there is none), those of its tail, and their CRC-32."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,16 @@ class Packed:
     def companion_size(self) -> int | None:
         """Bytes of the id companion; None where there is none."""
         return _number(self._tags.get(IDS))
+
+    @property
+    def companion_tail(self) -> int | None:
+        """As `tail`, of the companion."""
+        return _number(self._tags.get(IDS_TAIL))
+
+    @property
+    def companion_tail_crc(self) -> int | None:
+        """Of those bytes."""
+        return _number(self._tags.get(IDS_TAIL_CRC))
 
     @property
     def load(self) -> str | None:
@@ -110,10 +124,15 @@ def tags_of(pack: Pack, load: str | None = None) -> dict[str, str]:
     if pack.rest_names is not None:
         tags[REST] = json.dumps(sorted(pack.rest_names), ensure_ascii=False, separators=(",", ":"))
     if pack.companion is not None:
-        tags[IDS] = str(pack.companion.size)
+        tags |= companion_tags(pack.companion)
     if load is not None:
         tags[LOAD] = load
     return tags
+
+
+def companion_tags(companion: Companion) -> dict[str, str]:
+    """What tags say of a companion."""
+    return {IDS: str(companion.size), IDS_TAIL: str(companion.tail), IDS_TAIL_CRC: str(companion.tail_crc)}
 
 
 class Catalog:

@@ -71,7 +71,7 @@ class PackStore:
         parts, path = self._parts, path or self.new_path()
         tags = parts.tagger.tags_of(shared) if shared and self._can_tag else None
         if pack.companion is not None:
-            self._put(companion_of(path), memoryview(pack.companion).cast("B"), PutOptions(content_type=PARQUET))
+            self._put(companion_of(path), memoryview(pack.companion.body).cast("B"), PutOptions(content_type=PARQUET))
         options = PutOptions(tags=tags, storage_class=parts.settings.storage_class, content_type=PARQUET)
         self._put(path, memoryview(pack.body).cast("B"), options)
         modified = int(parts.runtime.now().timestamp() * 1000)

@@ -64,7 +64,8 @@ class Readers:
         """What answers questions about ids, births and revisions alone: the companion, which is never archived, or the pack."""
         if pack.companion_size is None:
             return self.pack(pack)
-        return self._reader(companion_of(pack.path), pack.companion_size)
+        tail, tail_crc = pack.companion_tail, pack.companion_tail_crc
+        return self._reader(companion_of(pack.path), pack.companion_size, tail, tail_crc)
 
     def _reader(self, path: str, size: int, tail: int | None = None, tail_crc: int | None = None) -> PackReader:
         with self._lock:
