@@ -36,6 +36,7 @@ from dataknobs_data.s3.costs.prices import ClassPrices, Prices, Tier
 from dataknobs_data.s3.costs.restoring import Offer, RestoreEstimate
 from dataknobs_data.s3.costs.storage import StorageEstimate
 from dataknobs_data.s3.costs.usage import Usage
+from dataknobs_data.s3.delta import DeltaAddress, Options
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.recovery import Recovery
 from dataknobs_data.s3.settings import s3_settings
@@ -52,7 +53,10 @@ from dataknobs_data.s3.tiered.reports import (
 )
 
 if TYPE_CHECKING:
+    from dataknobs_data.s3.tiered.dataset import PackDataset
     from dataknobs_data.s3.tiered.maintenance import Maintenance
+else:
+    PackDataset = Any  # its module imports pyarrow
 
 __all__ = [
     "AsyncS3Database",
@@ -65,6 +69,7 @@ __all__ = [
     "CompactReport",
     "CostShare",
     "CostTags",
+    "DeltaAddress",
     "Explain",
     "Lifecycle",
     "Lock",
@@ -72,6 +77,7 @@ __all__ = [
     "ObjectEncryption",
     "ObjectLock",
     "Offer",
+    "Options",
     "Plan",
     "Prices",
     "PublicAccess",
@@ -171,6 +177,25 @@ class S3Database(SyncDatabase):
     def stats(self) -> TableStats:
         """Both tiers in numbers, with advice."""
         return self._maintenance().stats()
+
+    def dataset(self) -> PackDataset:
+        """The table's packs as a `pyarrow.dataset.Dataset`, for Arrow, DuckDB, Polars and all that take one.
+
+        Filters leave out whole packs and row groups; requests go through this database, which has to stay open. These are the
+        rows of the table, and not of objects before it: `.exact` of the answer says whether that is the same, as it is after
+        compact(full=True, wait=True) until the next write. Otherwise records that were written singly are missing, and rows of
+        changed and deleted ones are still there; `select_query` sees what is. What the columns mean: docs/howto/open-table.md.
+
+        A few listings. Raises ConfigurationError in the objects layout.
+        """
+        return self._maintenance().dataset()
+
+    def delta(self, *, credentials: bool = True) -> DeltaAddress:
+        """Where the table is, for programs that read Delta Lake tables by themselves; `dataset` says what they see there.
+
+        credentials  False: not those of this database; the program finds its own
+        """
+        return self._maintenance().delta(credentials=credentials)
 
     def _maintenance(self) -> Maintenance:
         return self._s3().maintenance()
@@ -345,6 +370,14 @@ class AsyncS3Database(AsyncDatabase):
     async def stats(self) -> TableStats:
         """See S3Database.stats."""
         return await self._run(self.sync.stats)
+
+    async def dataset(self) -> PackDataset:
+        """See S3Database.dataset. It is read blocking: `await asyncio.to_thread((await db.dataset()).to_table)`."""
+        return await self._run(self.sync.dataset)
+
+    async def delta(self, *, credentials: bool = True) -> DeltaAddress:
+        """See S3Database.delta."""
+        return await self._run(self.sync.delta, credentials=credentials)
 
     async def versioning(self) -> str | None:
         """See S3Database.versioning."""

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,9 @@ OBJECT_STORE_ONLY = frozenset({
 })  # fmt: skip
 """Variables that object_store (under obstore 0.12) obeys and botocore does not know; they cannot be turned off."""
 
+REGION = "us-east-1"
+"""Where nothing says another."""
+
 logger = logging.getLogger("dataknobs_data.s3")
 
 
@@ -76,6 +80,28 @@ def open_store(settings: S3Settings) -> tuple[ObjectStore, Place]:
     return _with_obstore(boto, session, settings, place), place
 
 
+@dataclass(frozen=True)
+class Access:
+    """What another program needs to get in beside the address. Without credentials where none are found."""
+
+    region: str
+    key_id: str | None
+    secret: str | None = field(default=None, repr=False)
+    token: str | None = field(default=None, repr=False)
+
+
+def access_of(settings: S3Settings) -> Access:
+    """Region and credentials as boto3 finds them at this moment. Raises ConfigurationError as `open_store` does."""
+    try:
+        session = _session(settings)
+        found = session.get_credentials()
+        frozen = found.get_frozen_credentials() if found else None
+    except BotoCoreError as error:
+        raise ConfigurationError(f"s3 backend: no credentials can be found: {error}") from error
+    region = session.region_name or REGION
+    return Access(region, frozen.access_key, frozen.secret_key, frozen.token) if frozen else Access(region, None)
+
+
 def _session(settings: S3Settings) -> boto3.Session:
     core = botocore.session.Session(profile=settings.profile)
     core.register_component("data_loader", _loader(core.get_config_variable("data_path")))
@@ -104,7 +130,7 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         "max_pool_connections": settings.max_workers + 2,
         "ignore_configured_endpoint_urls": True if settings.endpoint_url == "" else None,
     }
-    region = session.region_name or "us-east-1"
+    region = session.region_name or REGION
     client = session.client(
         "s3", endpoint_url=settings.endpoint_url or None, region_name=region, config=Config(**options)
     )

@@ -1,13 +1,19 @@
-"""What is done to the table as a whole, for people: compaction, vacuum, its history and its numbers. Raises public errors."""
+"""What is done with the table as a whole: compaction, vacuum, its history and numbers, and other programs that read it.
+
+Raises public errors.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
 
+from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.delta import DeltaAddress
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.tiered.compaction import Compaction
+from dataknobs_data.s3.tiered.dataset import PackDataset, pack_dataset
 from dataknobs_data.s3.tiered.dropping import Progress
 from dataknobs_data.s3.tiered.journals import Journals
 from dataknobs_data.s3.tiered.overview import history, table_stats
@@ -57,3 +63,34 @@ class Maintenance:
             unfinished = loads - self._journals.finished(loads) if loads else set()
             folder = log.reader.folder(0, None)
             return table_stats(snapshot, folder, hot, unfinished, pack_target_bytes=parts.settings.pack_target_bytes)
+
+    # ------------------------------------------------------------------ for other programs
+    def dataset(self) -> PackDataset:
+        """See S3Database.dataset. Objects are looked for first: one that is folded in between has its row in the table then."""
+        parts = self._parts
+        with translated("looking at the table", parts.place):
+            pages = parts.lister.record_pages(parts.keys.prefix)
+            exact = not any(parts.keys.id(item.key) is not None for page in pages for item in page.items)
+            return pack_dataset(parts, self._table.view(self._table.log.refresh()), exact=exact)
+
+    def delta(self, *, credentials: bool) -> DeltaAddress:
+        """See S3Database.delta."""
+        from dataknobs_data.s3.stores.connection import access_of  # imports an SDK
+
+        parts, place = self._parts, self._parts.place
+        if place.mocked or place.bucket.startswith("arn:"):
+            what = "moto's mock ends" if place.mocked else "an ARN is known"
+            raise ConfigurationError(
+                f"other programs cannot reach {place}: {what} at this process; use moto's server, or the access point's alias"
+            )
+        access = access_of(parts.settings)
+        key_id, secret, token = (access.key_id, access.secret, access.token) if credentials else (None, None, None)
+        return DeltaAddress(
+            place.bucket,
+            parts.keys.table.rstrip("/"),
+            access.region,
+            None if place.is_aws else place.endpoint,
+            key_id,
+            secret,
+            token,
+        )
