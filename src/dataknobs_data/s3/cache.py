@@ -46,7 +46,7 @@ class RecordCache:
             self._drop(key)
             if len(held.body) * 8 > self._most_bytes:
                 return
-            self._held[key] = replace(held, body=bytes(held.body))
+            self._held[key] = held if isinstance(held.body, bytes) else replace(held, body=bytes(held.body))
             self._bytes += _cost(key, held)
             while self._bytes > self._most_bytes:
                 oldest, given_up = self._held.popitem(last=False)
@@ -56,6 +56,13 @@ class RecordCache:
         """Forgets a document."""
         with self._lock:
             self._drop(key)
+
+    def copy(self) -> RecordCache:
+        """Another one that holds the same, and shares the bytes."""
+        other = RecordCache(self._most_bytes)
+        with self._lock:
+            other._held, other._bytes = self._held.copy(), self._bytes
+        return other
 
     def _drop(self, key: str) -> None:
         held = self._held.pop(key, None)

@@ -28,8 +28,10 @@ from dataknobs_data.s3.layouts import default_layout, layout_of
 from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.multipart import Uploader
 from dataknobs_data.s3.objects import Objects
+from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.presence import Presence
 from dataknobs_data.s3.probe import (
+    Capabilities,
     capabilities,
     forget_capabilities,
     holds_long_segments,
@@ -64,6 +66,7 @@ class S3Engine(Engine):
         self._tagger = Tagger(settings.tags)
         self._preparing = threading.Lock()
         self._made: Writers | None = None
+        self.can: Capabilities | None = None
         self._long_segments: bool | None = None
         self.concurrency = settings.max_workers
 
@@ -78,27 +81,29 @@ class S3Engine(Engine):
         except ImportError as error:
             raise missing_driver("s3", error) from error
         settings, runtime = self._settings, self._runtime
-        store, self._place = open_store(settings)
-        self._caller = caller = Caller(store, settings, runtime)
-        self._clock = WriteClock.of(self._place.endpoint, self._place.bucket)
-        self._edge = self._open_edge()
-        self._objects = objects = Objects(caller, self._keys, RecordCache(settings.cache_bytes), self._edge)
-        objects.etags_tell = self._place.behaves_like_aws
-        self._many = many = FanOut(settings.max_workers, "dataknobs-s3")
+        store, place = open_store(settings)
+        caller = Caller(store, settings, runtime)
+        clock = WriteClock.of(place.endpoint, place.bucket)
+        self._edge = self._open_edge(caller, place, clock)
+        objects = Objects(caller, self._keys, RecordCache(settings.cache_bytes), self._edge)
+        objects.etags_tell = place.behaves_like_aws
+        many = FanOut(settings.max_workers, "dataknobs-s3")
         lister = Lister(caller, self._keys)
-        self._parts = Parts(
-            settings=settings,
-            runtime=runtime,
-            caller=caller,
-            place=self._place,
-            keys=self._keys,
-            objects=objects,
-            lister=lister,
-            presence=Presence(self._keys, objects, lister, many),
-            uploader=Uploader(caller, self._keys, settings, runtime, guarded=not self._place.behaves_like_aws),
-            tagger=self._tagger,
-            clock=self._clock,
-            many=many,
+        self._use(
+            Parts(
+                settings=settings,
+                runtime=runtime,
+                caller=caller,
+                place=place,
+                keys=self._keys,
+                objects=objects,
+                lister=lister,
+                presence=Presence(self._keys, objects, lister, many),
+                uploader=Uploader(caller, self._keys, settings, runtime, guarded=not place.behaves_like_aws),
+                tagger=self._tagger,
+                clock=clock,
+                many=many,
+            )
         )
         self._format = FormatFile(caller, self._keys, settings.layout, default_layout())
         self._made = None
@@ -107,12 +112,17 @@ class S3Engine(Engine):
             self._layout = layout = layout_of(self._format.check(), self._parts)
         self.control = Control(caller, self._place, self._keys, settings, runtime, many, layout.packed)
 
-    def _open_edge(self) -> Edge | None:
-        if not self._settings.read_endpoint or self._place.mocked:  # what moto mocks, no edge has
+    def _use(self, parts: Parts) -> None:
+        """From here on everything goes by way of these."""
+        self._parts, self._caller, self._place = parts, parts.caller, parts.place
+        self._objects, self._many, self._clock = parts.objects, parts.many, parts.clock
+
+    def _open_edge(self, caller: Caller, place: Place, clock: WriteClock) -> Edge | None:
+        if not self._settings.read_endpoint or place.mocked:  # what moto mocks, no edge has
             return None
         from dataknobs_data.s3.stores.web import EndpointWeb  # imports an SDK
 
-        return Edge(EndpointWeb(self._settings), self._caller, self._clock, self._runtime)
+        return Edge(EndpointWeb(self._settings), caller, clock, self._runtime)
 
     def _make_bucket(self) -> None:
         wanted = self._settings.create_bucket
@@ -137,7 +147,7 @@ class S3Engine(Engine):
             return self._made
 
     def _make_writers(self) -> Writers:
-        found = capabilities(self._caller, self._keys, self._place, self._runtime.new_id())
+        found = self._capabilities()
         if self._settings.require_conditions:
             require_conditions(found, self._place)
         require_encryption(self._caller, self._keys, self._place, self._settings.encryption, self._runtime.new_id())
@@ -147,7 +157,11 @@ class S3Engine(Engine):
         if self._settings.tags and not found.tags:
             logger.warning("%s takes no object tags: records are written without (said once)", self._place)
         self._format.ensure()
+        self.can = found
         return self._layout.writers(found, self._check_key)
+
+    def _capabilities(self) -> Capabilities:
+        return capabilities(self._caller, self._keys, self._place, self._runtime.new_id())
 
     def bucket_changed(self) -> None:
         """What the store was found to do is found out again: the bucket was set up in another way."""
@@ -292,6 +306,16 @@ class S3Engine(Engine):
     def maintenance(self) -> Maintenance:
         """What is done to the table. Raises ConfigurationError where there is none."""
         return self._layout.maintenance(self._writers)
+
+    @property
+    def parts(self) -> Parts:
+        """What its layout is made of."""
+        return self._parts
+
+    @property
+    def layout(self) -> Layout:
+        """How records lie under the prefix."""
+        return self._layout
 
     @property
     def objects(self) -> Objects:

@@ -23,11 +23,18 @@ class FormatFile:
 
     def __init__(self, caller: Caller, keys: Keys, wanted: str | None, otherwise: str) -> None:
         self._caller = caller
+        self._keys = keys
         self._key = keys.format
         self._wanted = wanted
         self._layout = wanted or otherwise
         self._read = self._written = False
         self._lock = threading.Lock()
+
+    def over(self, caller: Caller) -> FormatFile:
+        """The same file, and what is known of it, asked for by another caller."""
+        other = FormatFile(caller, self._keys, self._wanted, self._layout)
+        other._read, other._written = self._read, self._written
+        return other
 
     def check(self) -> str:
         """The layout of what lies here, or shall.

@@ -127,6 +127,10 @@ class Layout(ABC):
         """See Engine.scan. Raises public errors."""
 
     @abstractmethod
+    def candidates(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        """What `scan` reads and holds against the query: documents in order of their ids, or in any where it sorts."""
+
+    @abstractmethod
     def count(self) -> int:
         """How many records there are, perhaps from a recent answer."""
 

@@ -88,10 +88,9 @@ class ObjectsLayout(Layout):
 
     # ------------------------------------------------------------------ by query
     def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
-        return run_query(self._documents(query, on_damage), query)
+        return run_query(self.candidates(query, on_damage), query)
 
-    def _documents(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
-        """All documents that `query` may find, in id order."""
+    def candidates(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
         bounds = id_bounds(query.expression)
         listed = self._list(bounds.prefix) if bounds.ids is None else {}
         ids = sorted(listed if bounds.ids is None else filter(self._parts.keys.can_hold, bounds.ids))

@@ -53,8 +53,13 @@ def capabilities(caller: Caller, keys: Keys, place: Place, name: str) -> Capabil
     address = (place.endpoint, place.bucket)
     with _asking[address]:
         if address not in _known:
-            _known[address] = _ask(caller, keys, name)
+            _known[address] = asked(caller, keys, name)
         return _known[address]
+
+
+def known_capabilities(place: Place) -> Capabilities | None:
+    """What is known of the store at `place`, without a request."""
+    return Capabilities() if place.behaves_like_aws else _known.get((place.endpoint, place.bucket))
 
 
 def forget_capabilities(place: Place) -> None:
@@ -63,7 +68,8 @@ def forget_capabilities(place: Place) -> None:
         _known.pop((place.endpoint, place.bucket), None)
 
 
-def _ask(caller: Caller, keys: Keys, name: str) -> Capabilities:
+def asked(caller: Caller, keys: Keys, name: str) -> Capabilities:
+    """What the store honors, tried out."""
     for number in range(TRIES):
         try:
             return _Probe(caller, keys.probe(f"{name}-{number}")).run()

@@ -32,9 +32,19 @@ class HeldColumns:
             self._held.move_to_end(key)
             return found[0]
 
-    def put(self, key: Key, column: pa.ChunkedArray) -> None:
-        """Holds a chunk that shares no memory with others, unless it alone would fill an eighth of the room."""
-        cost = column.nbytes + OVERHEAD_BYTES
+    def copy(self) -> HeldColumns:
+        """Another one that holds the same, and shares the memory."""
+        other = HeldColumns(self._most_bytes)
+        with self._lock:
+            other._held, other._bytes = self._held.copy(), self._bytes
+        return other
+
+    def put(self, key: Key, column: pa.ChunkedArray, size: int | None = None) -> None:
+        """Holds a chunk that shares no memory with others, unless it alone would fill an eighth of the room.
+
+        size   in bytes, where the chunk only stands for one
+        """
+        cost = (column.nbytes if size is None else size) + OVERHEAD_BYTES
         if cost * 8 > self._most_bytes:
             return
         with self._lock:

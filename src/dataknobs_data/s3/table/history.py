@@ -47,6 +47,10 @@ class History:
                 self._known = snapshot
             return self._known
 
+    def know(self, other: History) -> None:
+        """What another one knows of the same log."""
+        self._known, self._looked = other._known, other._looked
+
     def _forget(self, snapshot: Snapshot) -> None:
         with self._lock:
             if self._known and self._known.metadata.id == snapshot.metadata.id:

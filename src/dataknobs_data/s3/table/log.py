@@ -77,6 +77,10 @@ class Log:
         """Ends threads. Sends nothing."""
         self._fan.close()
 
+    def know(self, other: Log) -> None:
+        """What another one knows of the same log."""
+        self._history.know(other._history)
+
     # ------------------------------------------------------------------ reading
     @property
     def known(self) -> Snapshot | None:

@@ -61,6 +61,11 @@ def may_match(expression: Expression | None, pack: PackFacts) -> bool:
     return expression is None or fold(expression, lambda leaf: _leaf(leaf, pack), _joined).true
 
 
+def must_match(expression: Expression | None, pack: PackFacts) -> bool:
+    """Whether every record of the pack satisfies `expression`. True is certain."""
+    return expression is None or not fold(expression, lambda leaf: _leaf(leaf, pack), _joined).false
+
+
 def _joined(operator: LogicOperator, parts: list[Possible]) -> Possible:
     if operator is LogicOperator.NOT:
         (inner,) = parts

@@ -12,7 +12,7 @@ A pack never changes, so its reader may be kept as long as there is room: the ta
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from zlib import crc32
@@ -65,6 +65,11 @@ class PackReader:
         self._filters: dict[int, BloomFilter | None] = {}
 
     # ------------------------------------------------------------------------------------------ the tail
+    @property
+    def is_open(self) -> bool:
+        """Whether its tail is in memory."""
+        return "_end" in self.__dict__
+
     @lazily
     def _end(self) -> bytes:
         (end,) = self._ranges([(self._size - self._tail, self._tail)])
@@ -180,13 +185,18 @@ class PackReader:
         self, groups: Sequence[int], wanted: set[str] | None
     ) -> Iterator[tuple[pq.ParquetFile, list[str] | None]]:
         """What is to be read, fetched, and its columns by name."""
-        spans = joined(span for group in groups for span in self._chunks(group, wanted))
+        spans = self.spans(groups, wanted)
         fetched = self._ranges(spans) if spans else []
         parts = [(start, content) for (start, _), content in zip(spans, fetched, strict=True)]
         names = None if wanted is None else self._present(wanted)
         with self._told():
             source = pa.PythonFile(SpanFile(self._size, parts), "r")
             yield pq.ParquetFile(source, metadata=self.metadata, page_checksum_verification=True), names
+
+    def spans(self, groups: Iterable[int], columns: Collection[str] | None = None) -> list[Span]:
+        """What is asked for where these row groups are read, these columns of them (all unless given), and none is held."""
+        wanted = None if columns is None else set(columns)
+        return joined(span for group in groups for span in self._chunks(group, wanted))
 
     def _present(self, wanted: set[str]) -> list[str]:
         """Those of these columns that there are. A companion has not all that a pack has."""

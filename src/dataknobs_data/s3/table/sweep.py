@@ -58,6 +58,7 @@ class Source:
     needs        columns that `keep` looks at
     rest_names   as in `packs.Pack`
     guard        carries out all that is read of it
+    gone         how many rows `keep` leaves out, where that is known
     """
 
     reader: PackReader
@@ -69,6 +70,7 @@ class Source:
     needs: Collection[str] = ()
     rest_names: frozenset[str] | None = None
     guard: Guard = _unguarded
+    gone: int = 0
 
 
 def without(dead: Iterable[tuple[str, str]]) -> Callable[[pa.Table], pa.Table]:

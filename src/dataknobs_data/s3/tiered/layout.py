@@ -80,10 +80,12 @@ class TieredWriters:
 class TieredLayout(Layout):
     """See layout.Layout."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, table: Table | None = None) -> None:
         settings = parts.settings
         self.parts = parts
-        self.table = Table(parts.caller, parts.keys, parts.runtime, settings.max_workers, settings.cache_bytes // 2)
+        self.table = table or Table(
+            parts.caller, parts.keys, parts.runtime, settings.max_workers, settings.cache_bytes // 2
+        )
         self.places = Places(parts.caller, parts.objects, self.table)
         self.lookup = Lookup(parts, self.places)
         self.scanner = Scanner(parts, self.places, self.lookup)
@@ -147,6 +149,9 @@ class TieredLayout(Layout):
     # ------------------------------------------------------------------ by query
     def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
         return self.scanner.scan(query, on_damage)
+
+    def candidates(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        return self.scanner.candidates(query, on_damage)
 
     def count(self) -> int:
         return self._count.get(self.scanner.count)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from dataknobs_data.documents import Document
 from dataknobs_data.s3.keys import companion_of, pack_path
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.probe import Capabilities
@@ -14,8 +15,10 @@ from dataknobs_data.s3.settings import MIB
 from dataknobs_data.s3.store import PutOptions
 from dataknobs_data.s3.table.actions import Action, Add
 from dataknobs_data.s3.table.packs import Pack
+from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import COLUMNS_MAX, Shape, folded
 from dataknobs_data.s3.table.snapshot import Snapshot
+from dataknobs_data.s3.table.sweep import Fan, Source
 from dataknobs_data.s3.tiered.catalog import LOAD, tags_of
 from dataknobs_data.streaming import windows
 
@@ -54,6 +57,13 @@ class PackStore:
     def new_path(self) -> str:
         """The path of a pack that is about to be written."""
         return pack_path(self._parts.runtime.new_id())
+
+    def repacked(
+        self, sources: Sequence[Source], documents: Iterable[Document], shape: Shape, fan: Fan
+    ) -> Iterator[Pack]:
+        """New packs of the rows of old ones and of documents: see `table.repacking.repacked`."""
+        target = self._parts.settings.pack_target_bytes
+        return repacked(sources, documents, shape, target, companion=self.companion, fan=fan)
 
     def upload(
         self,

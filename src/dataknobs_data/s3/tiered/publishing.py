@@ -12,7 +12,6 @@ from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.table.actions import Action
 from dataknobs_data.s3.table.log import Committed, Job
-from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import Shape, grow
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.tiered.catalog import LOAD, Packed
@@ -96,8 +95,7 @@ class Publication:
     def _merge(self, group: Group, documents: Iterable[Document], shape: Shape) -> None:
         """Packs of the rows of a group that live, and of documents."""
         sources = [source_of(self._view, pack, self._plan.dead.get(pack.path, ())) for pack in group.packs]
-        target, companion = self._tiers.parts.settings.pack_target_bytes, self._tiers.packs.companion
-        for pack in repacked(sources, documents, shape, target, companion=companion, fan=self._tiers.table.fan):
+        for pack in self._tiers.packs.repacked(sources, documents, shape, self._tiers.table.fan):
             self._made.append(self._tiers.packs.upload(pack))
         self._groups = [*self._groups, group]
 

@@ -15,7 +15,6 @@ from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.table.actions import Action
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.log import Job
-from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import BORN, ID, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.table.sweep import Source, without
@@ -37,6 +36,7 @@ def source_of(view: View, pack: Packed, dead: Iterable[tuple[str, str]] = ()) ->
         keep=without(gone) if gone else None,
         needs=[BORN] if gone else [],
         rest_names=pack.rest_names,
+        gone=len(gone),
     )
 
 
@@ -87,8 +87,7 @@ def without_ids(tiers: Tiers, packs: Sequence[Uploaded], ids: Collection[str], l
 
 def remade(tiers: Tiers, sources: Sequence[Source], shape: Shape, load: str | None) -> list[Uploaded]:
     """New packs of the rows of these sources."""
-    target, companion = tiers.parts.settings.pack_target_bytes, tiers.packs.companion
-    made = repacked(sources, (), shape, target, companion=companion, fan=tiers.table.fan)
+    made = tiers.packs.repacked(sources, (), shape, tiers.table.fan)
     return [tiers.packs.upload(pack, load=load) for pack in made]
 
 

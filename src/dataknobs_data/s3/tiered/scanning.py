@@ -59,13 +59,17 @@ class Scanner:
         for attempt in range(VACUUMED_MAX):
             begun = False
             try:
-                for document in run_query(_Scan(self, query, told).documents(), query):
+                for document in run_query(self.candidates(query, told), query):
                     begun = True
                     yield document
                 return
             except SnapshotExpiredError:
                 if begun or attempt + 1 == VACUUMED_MAX:
                     raise
+
+    def candidates(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
+        """See Layout.candidates."""
+        return _Scan(self, query, on_damage).documents()
 
     def look(self, prefix: str) -> tuple[Front, View]:
         """Both tiers: objects first."""

@@ -72,14 +72,17 @@ class Readers:
             if path in self._held:
                 self._held.move_to_end(path)
                 return self._held[path][0]
-            name = self._keys.table_file(path)
-            reader = PackReader(self._ranges(path), size, tail, tail_crc=tail_crc, name=name, held=self._columns)
+            reader = self._made(path, size, tail, tail_crc)
             cost = min(size, tail or TAIL_GUESS)
             self._held[path] = reader, cost
             self._bytes += cost
             while self._bytes > TAILS_BYTES_MAX and len(self._held) > 1:
                 self._bytes -= self._held.popitem(last=False)[1][1]
             return reader
+
+    def _made(self, path: str, size: int, tail: int | None, tail_crc: int | None) -> PackReader:
+        name = self._keys.table_file(path)
+        return PackReader(self._ranges(path), size, tail, tail_crc=tail_crc, name=name, held=self._columns)
 
     def _ranges(self, path: str) -> Callable[[Sequence[Span]], Sequence[bytes]]:
         key = self._keys.table_file(path)
