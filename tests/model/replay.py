@@ -75,7 +75,7 @@ class Died(BaseException):
 class Store(LogStore):
     """All that a database asks a store for."""
 
-    def get_range(self, key: str, offset: int, length: int) -> bytes:
+    def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes:
         return self._object(key)[0][offset : offset + length]
 
     def head_bucket(self) -> None: ...

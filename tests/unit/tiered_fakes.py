@@ -50,7 +50,7 @@ class TieredStore(LogStore):
             yield
         self.after(operation, key)
 
-    def get_range(self, key: str, offset: int, length: int) -> bytes:
+    def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes:
         with self._breaking("GetObject", key):
             self.log.append("GetObject")
             return self._object(key)[0][offset : offset + length]

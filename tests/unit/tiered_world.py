@@ -58,7 +58,7 @@ class MemoryStore(LogStore):
             raise Fault(Kind.ARCHIVED, "it lies in GLACIER", status=403, code="InvalidObjectState")
         return super().get(key, **more)
 
-    def get_range(self, key: str, offset: int, length: int) -> bytes:
+    def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes:
         with self._breaking("GetObject", key):
             return self._object(key)[0][offset : offset + length]
 

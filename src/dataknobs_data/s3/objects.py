@@ -79,13 +79,17 @@ class Objects:
         """The record as the store has it now. Raises DataFormatError for a tombstone, which the objects layout does not have."""
         return record_of(id, self.look(id, deadline))
 
-    def look(self, id: str, deadline: Deadline | None = None) -> Found:
-        """What stands in the record's place now: one GET, which moves no bytes when a cached copy still stands."""
+    def look(self, id: str, deadline: Deadline | None = None, *, version_id: str | None = None) -> Found:
+        """What stands in the record's place now: one GET, which moves no bytes when a cached copy still stands. `version_id`: of
+        the version that stands there, where that is known (`s3/travel`).
+        """
         key = self._keys.record(id)
         held = self.cache.get(key)
         try:
             blob = self._caller.send(
-                "GetObject", lambda store: store.get(key, unless_etag=held.etag if held else None), deadline
+                "GetObject",
+                lambda store: store.get(key, unless_etag=held.etag if held else None, version_id=version_id),
+                deadline,
             )
         except Fault as fault:
             if not says_missing(self._caller, key, fault, deadline):
@@ -143,7 +147,7 @@ class Objects:
             copy = self._at_edge(edge, id, deadline, listed=listed.etag)
             if isinstance(copy, Stored):
                 return copy
-        return self.look(id, deadline)
+        return self.look(id, deadline, version_id=listed.version_id)
 
     def _at_edge(
         self, edge: Edge, id: str, deadline: Deadline, *, held: Held | None = None, listed: str | None = None

@@ -104,13 +104,16 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """One line of a listing; size in bytes, `modified_text` as the store wrote it (most listings' dates are not read)."""
+    """One line of a listing; size in bytes, `modified_text` as the store wrote it (most listings' dates are not read).
+    `version_id`: which version of the object the line is about; None: the present one.
+    """
 
     key: str
     etag: str
     size: int
     storage_class: str = "STANDARD"
     modified_text: str = ""
+    version_id: str | None = None
 
     @property
     def modified(self) -> datetime:
@@ -135,10 +138,12 @@ class ListedVersion:
 
 @dataclass(frozen=True, slots=True)
 class VersionPage:
-    """Up to 1,000 lines of a listing of versions, and where the next page begins: after this key and version."""
+    """Up to 1,000 lines of a listing of versions, and where the next page begins: after this key and version (None: after
+    all versions of the key).
+    """
 
     items: list[ListedVersion]
-    after: tuple[str, str] | None
+    after: tuple[str, str | None] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +160,7 @@ class ObjectStore(Protocol):
     def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
         """The object; None when it still has the ETag `unless_etag`."""
 
-    def get_range(self, key: str, offset: int, length: int) -> bytes | memoryview:
+    def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes | memoryview:
         """So many bytes of the object from there on, at least one; fewer where it ends before."""
 
     def head(self, key: str, *, version_id: str | None = None) -> Head:
@@ -173,7 +178,7 @@ class ObjectStore(Protocol):
     def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
         """The next up to 1,000 objects below `prefix`."""
 
-    def list_versions(self, prefix: str, *, after: tuple[str, str] | None = None) -> VersionPage:
+    def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:
         """The next up to 1,000 versions and delete markers of objects whose keys begin with `prefix`, newest first."""
 
     def get_tags(self, key: str) -> dict[str, str]:

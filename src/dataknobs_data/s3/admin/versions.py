@@ -169,7 +169,7 @@ class History:
 
     def _listed(self, id: str) -> Iterator[ListedVersion]:
         key = self._control.keys.record(check_id(id))
-        after: tuple[str, str] | None = None
+        after: tuple[str, str | None] | None = None
         # SeaweedFS 4.48 lists the version "null" last, moto 5.2 delete markers. AWS's order is right, and its times are not:
         # a version uploaded in parts has the time when its upload began.
         order = _is_latest if self._control.place.behaves_like_aws else _when
@@ -196,7 +196,7 @@ class History:
         return head if head.etag == line.etag else None
 
 
-def _page_of(key: str, after: tuple[str, str] | None) -> Any:
+def _page_of(key: str, after: tuple[str, str | None] | None) -> Any:
     return lambda store: store.list_versions(key, after=after)
 
 

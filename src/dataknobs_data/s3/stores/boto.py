@@ -67,10 +67,11 @@ class BotoStore:
                 body, answer["ETag"], answer["Metadata"], text_time(answer["LastModified"]), answer.get("VersionId")
             )
 
-    def get_range(self, key: str, offset: int, length: int) -> bytes | memoryview:
+    def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes | memoryview:
+        extra: Any = _given(VersionId=version_id)
         wanted = f"bytes={offset}-{offset + length - 1}"
         with faults():
-            return self._client.get_object(**self._where, Key=key, Range=wanted)["Body"].read()
+            return self._client.get_object(**self._where, Key=key, Range=wanted, **extra)["Body"].read()
 
     def head(self, key: str, *, version_id: str | None = None) -> Head:
         extra: Any = _given(VersionId=version_id)
@@ -120,7 +121,7 @@ class BotoStore:
             ]
             return Page(items, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
 
-    def list_versions(self, prefix: str, *, after: tuple[str, str] | None = None) -> VersionPage:
+    def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:
         extra: Any = _given(KeyMarker=after and after[0], VersionIdMarker=after and after[1])
         with faults():
             answer = self._client.list_object_versions(**self._where, Prefix=prefix, **extra)

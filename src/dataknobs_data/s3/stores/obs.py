@@ -84,9 +84,12 @@ class ObstoreStore(BotoStore):
         metadata = {name.lower(): value for name, value in answer.attributes.items()}
         return Blob(body, meta["e_tag"] or "", metadata, meta["last_modified"], meta["version"])
 
-    def get_range(self, key: str, offset: int, length: int) -> bytes | memoryview:
+    def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes | memoryview:
         with _faults(key):
-            return memoryview(self._reads.get_range(key, start=offset, length=length))
+            if version_id is None:
+                return memoryview(self._reads.get_range(key, start=offset, length=length))
+            options: GetOptions = {"range": (offset, offset + length), "version": version_id}
+            return memoryview(self._reads.get(key, options=options).bytes())
 
     def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
         attributes = {"Content-Type": options.content_type, **options.metadata}
