@@ -53,7 +53,9 @@ def public_error(
             f"{doing}: this store cannot hold so long an id; nothing was written ({fault})", **context
         )
     if kind is Kind.ARCHIVED:
-        return RecordArchivedError(f"{doing}: it lies in an archive storage class; {RESTORE_ADVICE}", **context)
+        what = f"its pack {fault.pack}" if fault.pack else "it"
+        context |= {"pack": fault.pack} if fault.pack else {}
+        return RecordArchivedError(f"{doing}: {what} lies in an archive storage class; {RESTORE_ADVICE}", **context)
     if fault.code == "InvalidBucketName":
         return ConfigurationError(f"s3 backend: {message}", key="bucket")
     advice = f"; {_ADVICE[kind]}" if kind in _ADVICE else ""

@@ -39,7 +39,11 @@ AMBIGUOUS = frozenset({Kind.SERVER, Kind.NETWORK})
 
 
 class Fault(Exception):
-    """A failed request. `answer_lost`: an earlier attempt of it ended ambiguously, so it may have been applied."""
+    """A failed request.
+
+    answer_lost  an earlier attempt of it ended ambiguously, so it may have been applied
+    pack         the key of the archived pack that it asked for
+    """
 
     def __init__(self, kind: Kind, detail: str, *, status: int | None = None, code: str | None = None) -> None:
         super().__init__(f"{kind.value} ({detail})" if detail else kind.value)
@@ -47,6 +51,7 @@ class Fault(Exception):
         self.status = status
         self.code = code
         self.answer_lost = False
+        self.pack: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

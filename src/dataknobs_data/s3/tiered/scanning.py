@@ -31,10 +31,11 @@ from dataknobs_data.s3.table.merging import merged
 from dataknobs_data.s3.table.shape import ID
 from dataknobs_data.s3.table.sweep import PACK, Fan, Source
 from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front, whole_front
 from dataknobs_data.s3.tiered.lookup import Lookup, kills_of
 from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places, again
-from dataknobs_data.s3.tiered.sources import chosen, guard_of, once, source_of
+from dataknobs_data.s3.tiered.sources import chosen, once, source_of
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.streaming import windows
 
@@ -106,7 +107,8 @@ class Scanner:
     def _ids(self, prefix: str) -> list[str]:
         front, view = self.look(prefix)
         packs = chosen(view, None, prefix)
-        sources = [source_of(view.ids_reader(pack), pack, prefix, front, guard_of(self._parts, pack)) for pack in packs]
+        guard = Encounter(self._parts, packs, doing="listing ids").guard
+        sources = [source_of(view.ids_reader(pack), pack, prefix, front, guard(pack)) for pack in packs]
         tables = merged(sources, view.shape, [ID], fan=view.fan)
         packed = chain.from_iterable(table[ID].to_pylist() for table in tables)
         return list(merge(sorted(front.documents), packed))
@@ -140,6 +142,8 @@ class _Scan:
         if self._bounds.ids is not None:
             return self._named(sorted(filter(self._parts.keys.can_hold, self._bounds.ids)))
         self._front, self._view = self._scanner.look(self._bounds.prefix)
+        self._packs = chosen(self._view, self._expression, self._bounds.prefix)
+        self._met = Encounter(self._parts, self._packs, self._on_damage, objects=self._front.documents)
         if self._query.sort_specs:
             # of rows that turn out to be damaged others would have to take the places
             is_best_enough = self._query.limit_value is not None and self._on_damage is None
@@ -164,6 +168,8 @@ class _Scan:
             for outcome in self._parts.many.map(read, window, holds):
                 if isinstance(outcome, Document):
                     yield outcome
+                elif isinstance(outcome, RecordArchivedError) and self._on_damage is None:
+                    raise self._met.met_object(outcome)
                 elif outcome is not None:
                     report(outcome, self._on_damage)
 
@@ -171,11 +177,10 @@ class _Scan:
     def _packed(self) -> Iterator[Document]:
         """In id order: at once with all columns where every row is wanted, else by what the query asks about first."""
         view = self._view
-        packs = chosen(view, self._expression, self._bounds.prefix)
-        sources = [self._source(pack) for pack in packs]
+        sources = [self._source(pack) for pack in self._packs]
         columns = None if self._expression is None else [ID]
         for table in merged(sources, view.shape, columns, fan=self._ahead, numbered=columns is not None):
-            yield from documents_of(table, self._report) if columns is None else self._fetched(packs, table)
+            yield from documents_of(table, self._report) if columns is None else self._fetched(table)
 
     def _report(self, error: DataknobsDataError) -> None:
         report(error, self._on_damage)
@@ -186,23 +191,23 @@ class _Scan:
         return map if self._wanted is not None and self._wanted <= FETCHED else self._view.fan
 
     def _source(self, pack: Packed) -> Source:
-        guard = guard_of(self._parts, pack, self._on_damage)
+        guard = self._met.guard(pack, self._on_damage)
         return source_of(self._view.reader(pack), pack, self._bounds.prefix, self._front, guard, self._expression)
 
-    def _fetched(self, packs: Sequence[Packed], table: pa.Table) -> Iterator[Document]:
+    def _fetched(self, table: pa.Table) -> Iterator[Document]:
         """The documents of rows of which ids and packs are known."""
         rows = zip(table[ID].to_pylist(), table[PACK].to_pylist(), strict=True)
         for window in windows(rows, min(FETCHED, self._wanted or FETCHED)):
-            yield from sorted(self._find(packs, window), key=lambda document: document.id)
+            yield from sorted(self._find(window), key=lambda document: document.id)
 
-    def _find(self, packs: Sequence[Packed], rows: Iterable[tuple[str, int]]) -> Iterator[Document]:
+    def _find(self, rows: Iterable[tuple[str, int]]) -> Iterator[Document]:
         wanted: dict[int, list[str]] = {}
         for id, number in rows:
             wanted.setdefault(number, []).append(id)
 
         def find(item: tuple[int, list[str]]) -> list[Document]:
-            pack, ids = packs[item[0]], item[1]
-            guard, reader = guard_of(self._parts, pack, self._on_damage), self._view.reader(pack)
+            pack, ids = self._packs[item[0]], item[1]
+            guard, reader = self._met.guard(pack, self._on_damage), self._view.reader(pack)
             return guard(lambda: list(reader.find(ids, self._report)), [])
 
         found = chain.from_iterable(self._view.fan(find, wanted.items()))
@@ -211,10 +216,9 @@ class _Scan:
     # ------------------------------------------------------------------ sort and limit
     def _best(self) -> Iterator[Document]:
         """Of every pack only rows that may stand among the first."""
-        packs = chosen(self._view, self._expression, self._bounds.prefix)
-        tables = [table for found in self._view.fan(self._best_of, enumerate(packs)) for table in found]
+        tables = [table for found in self._view.fan(self._best_of, enumerate(self._packs)) for table in found]
         rows = [(id, table[PACK][0].as_py()) for table in tables for id in table[ID].to_pylist()]
-        yield from self._find(packs, rows)
+        yield from self._find(rows)
 
     def _best_of(self, numbered: tuple[int, Packed]) -> list[pa.Table]:
         number, pack = numbered

@@ -1,18 +1,15 @@
-"""What a scan reads of packs: which of them, which of their rows, and what becomes of packs that cannot be read."""
+"""What a scan reads of packs: which of them, and which of their rows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
+from collections.abc import Iterable
 
 import pyarrow as pa
 
 from dataknobs_data.engine import ErrorSink
-from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError
+from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.expressions import Expression
-from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
-from dataknobs_data.s3.objects_layout import report
 from dataknobs_data.s3.table.filtering import may_match_rows
 from dataknobs_data.s3.table.groups import group_facts
 from dataknobs_data.s3.table.locations import columns_for
@@ -20,11 +17,10 @@ from dataknobs_data.s3.table.prune import may_match
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.sweep import Guard, Source
 from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.sql.bounds import prefix_end
-
-T = TypeVar("T")
 
 
 def chosen(view: View, expression: Expression | None, prefix: str) -> list[Packed]:
@@ -72,20 +68,9 @@ def source_of(
     )
 
 
-def guard_of(parts: Parts, pack: Packed, on_damage: ErrorSink | None = None) -> Guard:
-    """What carries out all that is read of a pack: errors name it. Damage and archives are told to `on_damage`, if somebody
-    wants to go on without."""
-    key = parts.keys.table_file(pack.path)
-
-    def guard(call: Callable[[], T], otherwise: T) -> T:
-        try:
-            with translated(f"reading the pack {key}", parts.place, key=key):
-                return call()
-        except (DataFormatError, RecordArchivedError) as error:
-            report(error, on_damage)
-            return otherwise
-
-    return guard
+def guard_of(parts: Parts, pack: Packed) -> Guard:
+    """What carries out all that is read of a pack: errors name it."""
+    return Encounter(parts, [pack]).guard(pack)
 
 
 def once(on_damage: ErrorSink) -> ErrorSink:

@@ -91,6 +91,8 @@ class Readers:
             try:
                 body = self._caller.send("GetObject", lambda store: store.get_range(key, *span))
             except Fault as fault:
+                if fault.kind is Kind.ARCHIVED:
+                    fault.pack = key
                 if fault.kind is not Kind.MISSING:
                     raise
                 raise SnapshotExpiredError(f"{key} is gone: it was vacuumed while it was read", key=key) from fault

@@ -1,0 +1,155 @@
+"""Packs that lie in archive classes: which of them cannot be read, and what becomes of a read that meets some."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeVar
+
+from dataknobs_data.engine import ErrorSink
+from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError
+from dataknobs_data.s3.archive.met import ArchivedPack, archived_error
+from dataknobs_data.s3.archive.states import ARCHIVES, TIERED, RestoreState, RestoreStatus, status_of
+from dataknobs_data.s3.costs.prices import default_prices
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.layout import Parts
+from dataknobs_data.s3.objects_layout import report
+from dataknobs_data.s3.store import Fault, Kind, Listed
+from dataknobs_data.s3.table.sweep import Guard
+from dataknobs_data.s3.tiered.catalog import Packed
+
+logger = logging.getLogger("dataknobs_data.s3")
+
+T = TypeVar("T")
+
+NO_OBJECTS: Mapping[str, Listed] = MappingProxyType({})
+
+
+def lines_of(parts: Parts, packs: Iterable[Packed]) -> dict[str, Listed]:
+    """The lines of packs in a listing, by path; one LIST for each 1,000 packs that lie there. Raises Fault."""
+    wanted = {parts.keys.table_file(pack.path): pack.path for pack in packs}
+    pages = parts.lister.pages(parts.keys.packs) if wanted else ()
+    return {wanted[line.key]: line for page in pages for line in page.items if line.key in wanted}
+
+
+def archived_among(parts: Parts, packs: Sequence[Packed]) -> dict[str, RestoreStatus]:
+    """Of these packs those that cannot be read before they are restored, by path: a listing says which may lie in an archive,
+    and a HEAD of each of those whether it does. Raises Fault.
+    """
+    lines = lines_of(parts, packs) if len(packs) > 1 else {}
+    asked = [pack for pack in packs if len(packs) == 1 or (pack.path in lines and may_be_archived(lines[pack.path]))]
+    found = parts.many.map(lambda pack: status_of_pack(parts, parts.keys.table_file(pack.path)), asked)
+    return {pack.path: one for pack, one in zip(asked, found, strict=True) if one.state in _UNREADABLE}
+
+
+_UNREADABLE = frozenset({RestoreState.ARCHIVED, RestoreState.IN_PROGRESS})
+
+
+def may_be_archived(line: Listed) -> bool:
+    """Whether an object's class is one of those from which not everything can be read."""
+    return line.storage_class in ARCHIVES or line.storage_class == TIERED
+
+
+def status_of_pack(parts: Parts, key: str) -> RestoreStatus:
+    """How a pack stands: 1 HEAD. Raises Fault."""
+    try:
+        head = parts.caller.send("HeadObject", lambda store: store.head(key))
+    except Fault as fault:
+        if fault.kind is not Kind.MISSING:
+            raise
+        head = None  # it was vacuumed meanwhile
+    return status_of("", head, key)
+
+
+class Encounter:
+    """One read, and the archived packs that it meets. The first of them makes it look how all of the others stand, so that one
+    error names them all; then none of those is asked for again. Public errors only; safe in the threads of `View.fan`.
+
+    packs        that it may read
+    on_archived  takes the error, to go on without them; None: it is raised
+    objects      of records that it reads, as a listing has them, by id
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        packs: Sequence[Packed],
+        on_archived: ErrorSink | None = None,
+        *,
+        doing: str = "searching",
+        objects: Mapping[str, Listed] = NO_OBJECTS,
+    ) -> None:
+        self._parts = parts
+        self._packs = packs
+        self._on_archived = on_archived
+        self._doing = doing
+        self._objects = objects
+        self._skipped: set[str] = set()
+        self._error: RecordArchivedError | None = None
+        self._lock = threading.Lock()
+
+    def guard(self, pack: Packed, on_damage: ErrorSink | None = None) -> Guard:
+        """What carries out all that is read of a pack: errors name it. `on_damage`: see Engine.scan."""
+        key = self._parts.keys.table_file(pack.path)
+
+        def guard(call: Callable[[], T], otherwise: T) -> T:
+            if self._on_archived is not None and pack.path in self._skipped:
+                return otherwise
+            try:
+                with translated(f"reading the pack {key}", self._parts.place, key=key):
+                    return call()
+            except DataFormatError as error:
+                report(error, on_damage)
+            except RecordArchivedError as error:
+                self._met(pack, error)
+            return otherwise
+
+        return guard
+
+    def met_object(self, error: RecordArchivedError) -> RecordArchivedError:
+        """What to raise instead of the error of one archived object: the same for all that there are."""
+        with self._lock:
+            if self._error is None:
+                self._error = self._told(None, error)
+            return self._error
+
+    def _met(self, pack: Packed, error: RecordArchivedError) -> None:
+        with self._lock:
+            is_known = pack.path in self._skipped  # another thread was first
+            if self._error is None or not is_known:
+                self._error = self._told(pack, error)
+            found = self._error
+        if self._on_archived is None:
+            raise found from error.__cause__
+        if not is_known:
+            self._on_archived(found)
+
+    def _told(self, met: Packed | None, error: RecordArchivedError) -> RecordArchivedError:
+        packs = [pack for pack in self._packs if pack.path not in self._skipped]
+        try:
+            with translated("looking which packs are archived", self._parts.place):
+                found = archived_among(self._parts, packs)
+        except DataknobsDataError as failure:
+            logger.debug("which packs are archived beside the first one cannot be seen: %s", failure)
+            found = {}
+        if met is not None and met.path not in found:  # restored in this moment, or nobody may see how it stands
+            self._skipped.add(met.path)
+            return error
+        self._skipped |= found.keys()
+        archived = [ArchivedPack(found[pack.path], _records(pack)) for pack in packs if pack.path in found]
+        objects = self._archived_objects() if self._on_archived is None else NO_OBJECTS
+        if not archived and not objects:
+            return error
+        doing = f"{self._doing} in {self._parts.place}"
+        return archived_error(doing, archived, len(self._packs), objects, default_prices())
+
+    def _archived_objects(self) -> dict[str, Listed]:
+        """Those that must be restored, as far as a listing tells."""
+        holds = self._parts.objects.holds
+        return {id: line for id, line in self._objects.items() if line.storage_class in ARCHIVES and not holds(line)}
+
+
+def _records(pack: Packed) -> int | None:
+    return pack.stats.records if pack.stats else None
