@@ -21,6 +21,7 @@ from collections.abc import (
     Mapping,
 )
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from functools import partial, wraps
 from types import TracebackType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar, get_type_hints
@@ -168,8 +169,12 @@ class AsyncDatabase:
         self, query: Query | None = None, config: StreamConfig | None = None
     ) -> AsyncGenerator[Record]:
         """See SyncDatabase.stream_read."""
-        source = await self._run(self.sync.stream_windows, query, config)
-        pull = _Pull(source)
+        async with aclosing(self._streamed(lambda: self.sync.stream_windows(query, config))) as found:
+            async for record in found:
+                yield record
+
+    async def _streamed(self, begin: Callable[[], Generator[list[Record]]]) -> AsyncGenerator[Record]:
+        pull = _Pull(await self._run(begin))
         try:
             async for window in self._pulled(pull):
                 for record in window:

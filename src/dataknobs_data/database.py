@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from dataknobs_data.batches import change_batch, delete_batch
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
-from dataknobs_data.engine import Engine
+from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
 from dataknobs_data.matching import project
 from dataknobs_data.query import Query
@@ -155,12 +155,14 @@ class SyncDatabase:
         A record that is damaged in the store raises DataFormatError; with `on_error="collect"` it is left out and its
         error stands in the result's `errors`.
         """
+        errors: list[DataknobsDataError] = []
+        return SearchResults(self._searched(query, on_error, errors.append if on_error == "collect" else None), errors)
+
+    def _searched(self, query: Query | None, on_error: str, sink: ErrorSink | None) -> list[Record]:
         if on_error not in ("raise", "collect"):
             raise ConfigurationError(f"on_error must be 'raise' or 'collect', not {on_error!r}")
-        errors: list[DataknobsDataError] = []
         chosen = as_query(query)
-        documents = self._ready().scan(chosen, errors.append if on_error == "collect" else None)
-        return SearchResults(_records(documents, chosen), errors)
+        return list(_records(self._ready().scan(chosen, sink), chosen))
 
     def all(self) -> SearchResults:
         """All records, by id."""
@@ -227,8 +229,13 @@ class SyncDatabase:
 
     def stream_windows(self, query: Query | None = None, config: StreamConfig | None = None) -> Generator[list[Record]]:
         """As `stream_read`, in lists of `config.batch_size`, `config.prefetch` of them read ahead."""
+        return self._streamed(query, config, None)
+
+    def _streamed(
+        self, query: Query | None, config: StreamConfig | None, sink: ErrorSink | None
+    ) -> Generator[list[Record]]:
         settings, chosen = config or StreamConfig(), as_query(query)
-        records = _records(self._ready().scan(chosen), chosen)
+        records = _records(self._ready().scan(chosen, sink), chosen)
         return prefetched(windows(records, settings.batch_size), settings.prefetch)
 
     def stream_write(self, records: Iterable[Record], config: StreamConfig | None = None) -> StreamResult:

@@ -287,7 +287,7 @@ def test_a_tier_that_the_archive_lacks_is_refused_before_anything_is_asked(bench
     bench.put("a", "b")
     bench.put("deep", "deeper", storage_class="DEEP_ARCHIVE")
     with pytest.raises(
-        QueryError, match=r"no Expedited retrieval from DEEP_ARCHIVE, where 'deep' lies and 1 more; use St"
+        QueryError, match=r"no Expedited retrieval from DEEP_ARCHIVE, where record 'deep' lies and 1 more; use St"
     ):
         bench.restore(["a", "deep", "b", "deeper"], tier="Expedited")
     assert bench.store.asked == []
@@ -418,7 +418,7 @@ def test_what_only_archived_content_could_decide_is_refused(bench: Bench) -> Non
     bench.put("a", "b", "c")
     bench.put("warm", storage_class="STANDARD")
     with pytest.raises(
-        QueryError, match=r"the content of 3 records \(such as 'a'\).*name ids, or ask for ids only"
+        QueryError, match=r"the content of 3 records \(such as 'a'\).*name ids, ask for ids only"
     ) as caught:
         bench.restore(Query().filter("n", ">", 1))
     assert caught.value.context == {"undecided": 3, "example": "a"}

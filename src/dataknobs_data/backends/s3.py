@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from dataknobs_data.aio import AsyncDatabase, AsyncSection
-from dataknobs_data.database import SyncDatabase
+from dataknobs_data.aio import AsyncSection
+from dataknobs_data.backends.s3_reads import AsyncReadsPastArchives, ReadsPastArchives
 from dataknobs_data.documents import check_id
 from dataknobs_data.engine import Engine
 from dataknobs_data.exceptions import DataknobsDataError
@@ -28,6 +28,7 @@ from dataknobs_data.s3.admin.public_access import PublicAccess
 from dataknobs_data.s3.admin.replication.role import RoleDocuments
 from dataknobs_data.s3.admin.replication.section import Replication
 from dataknobs_data.s3.admin.versions import History, Version, Versioning
+from dataknobs_data.s3.archive.choosing import Which
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import Steps, finished, next_step
 from dataknobs_data.s3.archive.states import Restoration, RestoreState, RestoreStatus
@@ -102,7 +103,7 @@ __all__ = [
 logger = logging.getLogger("dataknobs_data.s3")
 
 
-class S3Database(SyncDatabase):
+class S3Database(ReadsPastArchives):
     """Records as objects `{prefix}{id}.json` of a bucket, on AWS or any compatible store.
 
     The settings are those of `dataknobs_data.s3.settings.S3Settings`; only `bucket` is required. It connects on first
@@ -250,7 +251,7 @@ class S3Database(SyncDatabase):
     # ------------------------------------------------------------------ archive classes, links
     def restore(
         self,
-        which: str | Iterable[str] | Query,
+        which: Which,
         *,
         days: int = 7,
         tier: str = "Standard",
@@ -261,7 +262,9 @@ class S3Database(SyncDatabase):
     ) -> Restoration:
         """Asks S3 to make archived records readable for `days`, and says what that costs and how long it takes.
 
-        which        an id, ids, or a query that ids decide (or documents in memory): archived content cannot be looked at
+        which        an id, ids; a query; the RecordArchivedError of a read; or what a dry run has returned. Archived content
+                     cannot be looked at: of a query all packs are restored that may hold records it finds, as wholes, and
+                     records with objects of their own as far as ids decide (or documents in memory)
         tier         "Expedited", "Standard" or "Bulk": dear and fast, or cheap and slow
         wait         come back when all of them can be read, or after `timeout` seconds; `on_progress` hears of it meanwhile.
                      Without it, `restore_status` tells later how far it is
@@ -276,13 +279,14 @@ class S3Database(SyncDatabase):
         )
         return finished(steps, self._runtime.sleep)
 
-    def _restoring(self, which: str | Iterable[str] | Query, **how: Any) -> Steps:
+    def _restoring(self, which: Which, **how: Any) -> Steps:
         return (yield from Archive(self._s3()).restore(which, **how))
 
-    def restore_status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
+    def restore_status(self, which: Which) -> list[RestoreStatus]:
         """Of each of these records whether it can be read now, and until when; one HEAD each.
 
-        Of a query: of the records in archives that it finds. A record in a pack stands as its pack does.
+        Of a query: of the records in archives that it finds, and of the packs there which may hold some (their `id` is "").
+        A record in a pack stands as its pack does.
         """
         return Archive(self._s3()).status(which)
 
@@ -338,7 +342,7 @@ class S3Database(SyncDatabase):
         return Explain(self._s3())
 
 
-class AsyncS3Database(AsyncDatabase):
+class AsyncS3Database(AsyncReadsPastArchives):
     """`S3Database` for asyncio. The methods of its sections are awaited: `await db.lifecycle.add(…)`."""
 
     sync_class = S3Database
@@ -405,7 +409,7 @@ class AsyncS3Database(AsyncDatabase):
 
     async def restore(
         self,
-        which: str | Iterable[str] | Query,
+        which: Which,
         *,
         days: int = 7,
         tier: str = "Standard",

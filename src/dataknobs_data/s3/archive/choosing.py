@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataknobs_data.documents import Document, check_id
-from dataknobs_data.exceptions import DataFormatError, QueryError
+from dataknobs_data.exceptions import DataFormatError, QueryError, RecordArchivedError
 from dataknobs_data.expressions import Expression, Filter, LogicOperator, fold
 from dataknobs_data.matching import StoredRow, compile_expression, id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
-from dataknobs_data.s3.archive.states import status_of
+from dataknobs_data.s3.archive.states import Restoration, Target, WholePack
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.listing import PAGE_KEYS
@@ -24,11 +24,15 @@ Decision = Callable[[str, Document | None], bool | None]
 """Whether a record (its id, its content where that is known) satisfies a query; None: only its content tells."""
 
 
+Which = str | Iterable[str] | Query | RecordArchivedError | Restoration
+"""How somebody says what to restore: ids; a query; the error of a read that met archives; the plan that a dry run made."""
+
+
 @dataclass(frozen=True)
 class Chosen:
-    """Distinct ids in order, whether a query found them, and the LIST and HEAD requests that took."""
+    """Distinct records and packs in order, whether a query found them, and the LIST and HEAD requests that took."""
 
-    ids: list[str]
+    targets: Sequence[Target]
     by_query: bool = False
     listed: int = 0
     looked: int = 0
@@ -43,16 +47,35 @@ class Chooser:
         self.listed = self.looked = 0
         """LIST and HEAD requests sent so far."""
 
-    def ids(self, which: str | Iterable[str] | Query, wanted: Callable[[Listed], bool]) -> Chosen:
-        """The ids that `which` names; of a query those whose objects are `wanted`.
+    def choose(self, which: Which, wanted: Callable[[Listed], bool]) -> Chosen:
+        """What `which` names; of a query the records with objects that are `wanted`, and the packs that are so and may hold
+        some that it finds.
 
         Raises QueryError, RecordValidationError before anything is sent where `which` makes no sense.
         """
+        if isinstance(which, RecordArchivedError):
+            return Chosen(self._met(which))
+        if isinstance(which, Restoration):
+            planned = (*which.requested, *which.in_progress, *which.restored, *which.not_archived, *which.missing)
+            return Chosen([*planned, *map(WholePack, which.packs)])
         if isinstance(which, Query):
             found = sorted(id for id, _ in self.lines(which, wanted))
-            self._check_packs(which, wanted)
-            return Chosen(found, True, self.listed, self.looked)
+            packs = [WholePack(file.line.key) for file in self.packs(which) if wanted(file.line)]
+            return Chosen([*found, *packs], True, self.listed, self.looked)
         return Chosen(self._named(which))
+
+    def _met(self, error: RecordArchivedError) -> list[Target]:
+        """What a read could not read."""
+        context = error.context
+        packs = context.get("packs") or []
+        ids = context.get("ids") or ([context["id"]] if "id" in context else [])
+        if not packs and not ids:
+            packs = [key for key in (context.get("pack"), context.get("key")) if key][:1]
+        if not packs and not ids:
+            raise QueryError(
+                "what to restore: this RecordArchivedError names no records and no packs; name ids, or give a query"
+            )
+        return [*self._named(ids), *map(WholePack, packs)]
 
     def _named(self, which: str | Iterable[str]) -> list[str]:
         if isinstance(which, (bytes, bytearray, Mapping)) or not isinstance(which, Iterable):
@@ -69,24 +92,6 @@ class Chooser:
         if self._control.packed.exists:  # the log is listed, too
             self.listed += 1 + -(-len(found) // PAGE_KEYS)
         return found
-
-    def _check_packs(self, query: Query, wanted: Callable[[Listed], bool]) -> None:
-        """Raises QueryError where the query may find records in archived packs: which, nothing but their content tells."""
-        for file in self.packs(query):
-            if not wanted(file.line):
-                continue
-            self.looked += 1
-            if archive := self._archive_of(file.line.key):
-                raise QueryError(
-                    f"which records: the query may find some in {file.line.key}, a pack of many that lies in {archive}: to choose "
-                    "records in archived packs by a query is not supported yet; name their ids",
-                    pack=file.line.key,
-                )
-
-    def _archive_of(self, key: str) -> str | None:
-        with translated(f"looking at pack {key}", self._control.place, needs=PERMISSIONS["HeadObject"]):
-            head = self._control.caller.send("HeadObject", lambda store: store.head(key))
-            return status_of(key, head).archive
 
     def lines(self, query: Query | None, wanted: Callable[[Listed], bool]) -> Iterator[tuple[str, Listed]]:
         """The records that a query finds (None: all) and whose objects are `wanted`, as the listing has them.
@@ -112,8 +117,8 @@ class Chooser:
         if undecided:
             raise QueryError(
                 f"which records: only the content of {counted(undecided, 'record')} (such as {example!r}) would tell whether "
-                "the query finds them, and content is not read for this; name ids, or ask for ids only, such as "
-                "Query().filter('id', 'starts_with', '2023/')",
+                "the query finds them, and content is not read for this; name ids, ask for ids only, such as "
+                "Query().filter('id', 'starts_with', '2023/'), or search(), and restore() the error that it raises",
                 undecided=undecided,
                 example=example,
             )

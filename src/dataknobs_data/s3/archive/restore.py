@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_RestoreObject.html
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Sequence
 from datetime import timedelta
 
 from dataknobs_data.exceptions import (
@@ -18,11 +18,20 @@ from dataknobs_data.exceptions import (
     QueryError,
     ThrottledError,
 )
-from dataknobs_data.query import Query
 from dataknobs_data.s3.admin.control import PERMISSIONS
-from dataknobs_data.s3.archive.choosing import Chooser, Chosen
+from dataknobs_data.s3.archive.choosing import Chooser, Chosen, Which
 from dataknobs_data.s3.archive.run import Brake, RestoreRun, Steps, checked_days, checked_tier, raise_failures
-from dataknobs_data.s3.archive.states import ARCHIVES, TIERED, Restoration, RestoreState, RestoreStatus, status_of
+from dataknobs_data.s3.archive.states import (
+    ARCHIVES,
+    TIERED,
+    Restoration,
+    RestoreState,
+    RestoreStatus,
+    Target,
+    WholePack,
+    status_of,
+    target_of,
+)
 from dataknobs_data.s3.costs.prices import Prices, default_prices
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
@@ -49,7 +58,7 @@ class Archive:
     # ------------------------------------------------------------------ what users call
     def restore(
         self,
-        which: str | Iterable[str] | Query,
+        which: Which,
         *,
         days: int,
         tier: str,
@@ -72,29 +81,31 @@ class Archive:
         raise_failures("restore (dry run)" if dry_run else "restore", run.groups, run.errors, restoration=restoration)
         return restoration
 
-    def status(self, which: str | Iterable[str] | Query) -> list[RestoreStatus]:
+    def status(self, which: Which) -> list[RestoreStatus]:
         """See S3Database.restore_status."""
         chosen = self._choose(which)
-        found, errors = self._look_at(chosen.ids)
-        raise_failures("restore_status", dict.fromkeys(chosen.ids, ""), errors)
+        found, errors = self._look_at(chosen.targets)
+        raise_failures("restore_status", chosen.targets, errors)
         archived = found.values() if not chosen.by_query else filter(_is_archived, found.values())
         return list(archived)
 
     # ------------------------------------------------------------------ looking
-    def _choose(self, which: str | Iterable[str] | Query) -> Chosen:
-        return Chooser(self._control, self._objects).ids(which, _may_be_archived)
+    def _choose(self, which: Which) -> Chosen:
+        return Chooser(self._control, self._objects).choose(which, _may_be_archived)
 
-    def _look_at(self, ids: list[str]) -> tuple[dict[str, RestoreStatus], dict[str, DataknobsDataError]]:
-        found: dict[str, RestoreStatus] = {}
-        errors: dict[str, DataknobsDataError] = {}
+    def _look_at(
+        self, targets: Sequence[Target]
+    ) -> tuple[dict[Target, RestoreStatus], dict[Target, DataknobsDataError]]:
+        found: dict[Target, RestoreStatus] = {}
+        errors: dict[Target, DataknobsDataError] = {}
         brake = Brake()
-        outcomes = self._control.many.map(brake.guarding(self._look), ids)
-        for id, outcome in zip(ids, outcomes, strict=True):
+        outcomes = self._control.many.map(brake.guarding(self._look), targets)
+        for target, outcome in zip(targets, outcomes, strict=True):
             if isinstance(outcome, RestoreStatus):
-                found[id] = outcome
+                found[target] = outcome
             else:
-                errors[id] = outcome
-        missing = [status.id for status in found.values() if status.state is RestoreState.MISSING]
+                errors[target] = outcome
+        missing = [one.id for one in found.values() if one.state is RestoreState.MISSING and one.id]
         if missing:
             with translated("looking for records", self._control.place):
                 self._objects.check_bucket()  # an answer to HEAD does not tell a missing record from a missing bucket
@@ -111,27 +122,39 @@ class Archive:
     def _head_of_pack(self, key: str) -> Head:
         return self._control.caller.send("HeadObject", lambda store: store.head(key))
 
-    def _look(self, id: str) -> RestoreStatus:
-        doing = f"looking how record {id!r} stands"
-        with translated(doing, self._control.place, needs=PERMISSIONS["HeadObject"], id=id):
-            return status_of(id, self._objects.peek(id))
+    def _look(self, target: Target) -> RestoreStatus:
+        if isinstance(target, WholePack):
+            with translated(f"looking how {target} stands", self._control.place, needs=PERMISSIONS["HeadObject"]):
+                return self._look_at_pack(target.key)
+        doing = f"looking how record {target!r} stands"
+        with translated(doing, self._control.place, needs=PERMISSIONS["HeadObject"], id=target):
+            return status_of(target, self._objects.peek(target))
+
+    def _look_at_pack(self, key: str) -> RestoreStatus:
+        try:
+            return status_of("", self._head_of_pack(key), key)
+        except Fault as fault:
+            if fault.kind is not Kind.MISSING:
+                raise
+            return status_of("", None, key)
 
     # ------------------------------------------------------------------ deciding
     def _plan(self, run: RestoreRun, chosen: Chosen) -> None:
         """Decides for each record what has to be done."""
-        found, errors = self._look_at(chosen.ids)
-        run.work.listed, run.work.looked = chosen.listed, chosen.looked + len(chosen.ids)
-        for id in chosen.ids:
-            if id in errors:
-                run.fail(id, errors[id])
-            elif not chosen.by_query or _is_archived(found[id]):
-                self._sort(run, found[id])
+        found, errors = self._look_at(chosen.targets)
+        run.work.listed, run.work.looked = chosen.listed, chosen.looked + len(chosen.targets)
+        for target in chosen.targets:
+            if target in errors:
+                run.fail(target, errors[target])
+            elif not chosen.by_query or _is_archived(found[target]):
+                self._sort(run, found[target])
+                run.work.packs += isinstance(target, WholePack)
         _check_tier_fits(run, self._prices)
 
     def _sort(self, run: RestoreRun, status: RestoreStatus) -> None:
         group = _GROUPS[status.state]
         extends = status.state is RestoreState.RESTORED and _ends_too_early(status, run.days)
-        run.put(status.id, group)
+        run.put(target_of(status), group)
         if status.state is RestoreState.ARCHIVED or extends:
             assert status.archive, "only what lies in an archive is archived or restored"
             if status.pack is None or status.pack not in {one.pack for one in run.to_ask}:
@@ -149,9 +172,9 @@ class Archive:
         for statuses, outcome in zip(alike.values(), outcomes, strict=True):
             for status in statuses:
                 if isinstance(outcome, DataknobsDataError):
-                    run.fail(status.id, outcome)
+                    run.fail(target_of(status), outcome)
                 else:
-                    run.put(status.id, outcome)
+                    run.put(target_of(status), outcome)
 
     def _key(self, status: RestoreStatus) -> str:
         """Of what is to be restored."""
@@ -176,7 +199,7 @@ class Archive:
             return "not_archived"
         if fault.kind is Kind.MISSING:
             return "missing"
-        doing = f"restoring record {status.id!r}"
+        doing = f"restoring {status.named}"
         if fault.code == _BUSY:
             raise ThrottledError(
                 f"{doing} in {self._control.place}: S3 has no capacity for {tier} retrievals just now ({fault}); ask for tier "
@@ -210,17 +233,17 @@ class Archive:
 
     def _look_again(self, run: RestoreRun) -> None:
         found, errors = self._look_at(run.waiting())
-        for id, error in errors.items():
-            run.doubt(id, error)
-        for id, status in found.items():
+        for target, error in errors.items():
+            run.doubt(target, error)
+        for target, status in found.items():
             if status.state is RestoreState.ARCHIVED:
-                run.doubt(id, _not_under_way(id))
+                run.doubt(target, _not_under_way(status))
             elif status.state is RestoreState.MISSING:
-                run.put(id, "missing")
+                run.put(target, "missing")
             elif status.readable:
-                run.put(id, "restored")
+                run.put(target, "restored")
             else:
-                run.doubts.pop(id, None)
+                run.doubts.pop(target, None)
 
 
 # ---------------------------------------------------------------------------------------------- decisions
@@ -252,7 +275,7 @@ def _check_tier_fits(run: RestoreRun, prices: Prices) -> None:
     if unfit:
         one = unfit[0]
         raise QueryError(
-            f"restore: nothing was asked for: there is no {run.tier} retrieval from {one.archive}, where {one.id!r} lies"
+            f"restore: nothing was asked for: there is no {run.tier} retrieval from {one.archive}, where {one.named} lies"
             f"{f' and {len(unfit) - 1:,} more' if len(unfit) > 1 else ''}; "
             f"use {' or '.join(prices.archives.get(one.archive or '', ())) or 'another store'}",
             id=one.id,
@@ -261,9 +284,9 @@ def _check_tier_fits(run: RestoreRun, prices: Prices) -> None:
         )
 
 
-def _not_under_way(id: str) -> DataknobsDataError:
+def _not_under_way(status: RestoreStatus) -> DataknobsDataError:
     return DatabaseOperationError(
-        f"record {id!r} was to be restored, but S3 shows no restore of it under way: perhaps it was written anew, or its "
+        f"{status.named} was to be restored, but S3 shows no restore of it under way: perhaps it was written anew, or its "
         "copy has gone away again; restore it once more",
-        id=id,
+        id=status.id,
     )

@@ -14,7 +14,7 @@ from dataknobs_data.exceptions import (
     QueryError,
     ThrottledError,
 )
-from dataknobs_data.s3.archive.states import Restoration, RestoreStatus
+from dataknobs_data.s3.archive.states import WAITING, Restoration, RestoreStatus, Target, WholePack
 from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.costs.restoring import TIERS, RestoreWork, restore_estimate
 from dataknobs_data.spelling import did_you_mean
@@ -36,44 +36,46 @@ _UNANSWERED = (DatabaseConnectionError, ThrottledError)
 
 @dataclass
 class RestoreRun:
-    """One restore: how each record stands by now, in the order of the input."""
+    """One restore: how each record, or pack, stands by now, in the order of the input."""
 
     days: int
     tier: str
-    groups: dict[str, str] = field(default_factory=dict)
-    errors: dict[str, DataknobsDataError] = field(default_factory=dict)
+    groups: dict[Target, str] = field(default_factory=dict)
+    errors: dict[Target, DataknobsDataError] = field(default_factory=dict)
     to_ask: list[RestoreStatus] = field(default_factory=list)
     work: RestoreWork = field(default_factory=RestoreWork)
-    doubts: dict[str, int] = field(default_factory=dict)
+    doubts: dict[Target, int] = field(default_factory=dict)
 
-    def put(self, id: str, group: str) -> None:
-        """A record stands in this group of Restoration now."""
-        self.groups[id] = group
+    def put(self, target: Target, group: str) -> None:
+        """It stands in this group of Restoration now."""
+        self.groups[target] = group
 
-    def fail(self, id: str, error: DataknobsDataError) -> None:
-        """A record is given up."""
-        self.errors[id] = error
-        self.groups[id] = "failed"
+    def fail(self, target: Target, error: DataknobsDataError) -> None:
+        """It is given up."""
+        self.errors[target] = error
+        self.groups[target] = "failed"
 
-    def doubt(self, id: str, error: DataknobsDataError) -> None:
-        """A look told nothing; after some in a row the record is given up."""
-        self.doubts[id] = self.doubts.get(id, 0) + 1
-        if self.doubts[id] >= PATIENCE:
-            self.fail(id, error)
+    def doubt(self, target: Target, error: DataknobsDataError) -> None:
+        """A look told nothing; after some in a row it is given up."""
+        self.doubts[target] = self.doubts.get(target, 0) + 1
+        if self.doubts[target] >= PATIENCE:
+            self.fail(target, error)
 
-    def waiting(self) -> list[str]:
-        """The ids of what cannot be read yet."""
-        return [id for id, group in self.groups.items() if group in ("requested", "in_progress")]
+    def waiting(self) -> list[Target]:
+        """What cannot be read yet."""
+        return [target for target, group in self.groups.items() if group in WAITING]
 
     def restoration(self, prices: Prices, *, dry_run: bool = False) -> Restoration:
         """How it stands."""
         ids: dict[str, list[str]] = {}
-        for id, group in self.groups.items():
-            if group != "failed":
-                ids.setdefault(group, []).append(id)
+        for target, group in self.groups.items():
+            if group != "failed" and isinstance(target, str):
+                ids.setdefault(group, []).append(target)
+        packs = {target.key: group for target, group in self.groups.items() if isinstance(target, WholePack)}
+        failed = {str(target): error for target, error in self.errors.items()}
         estimate = restore_estimate(prices, self.work, days=self.days, tier=self.tier)
         groups = {group: tuple(members) for group, members in ids.items()}
-        return Restoration(self.days, self.tier, estimate, failed=dict(self.errors), dry_run=dry_run, **groups)
+        return Restoration(self.days, self.tier, estimate, failed=failed, packs=packs, dry_run=dry_run, **groups)
 
 
 class Brake:
@@ -122,17 +124,18 @@ def next_step(steps: Steps) -> float | Restoration:
 
 
 def raise_failures(
-    operation: str, ids: Iterable[str], errors: Mapping[str, DataknobsDataError], **context: object
+    operation: str, targets: Iterable[Target], errors: Mapping[Target, DataknobsDataError], **context: object
 ) -> None:
-    """Raises BatchError where some of the records failed; the first error where all did, and alike."""
+    """Raises BatchError where some of them failed; the first error where all did, and alike."""
     if not errors:
         return
-    numbered = dict(enumerate(ids))
+    numbered = dict(enumerate(targets))
     first, *others = errors.values()
     if len(errors) == len(numbered) and all(_cause(one) == _cause(first) for one in others):
         raise first
-    succeeded = {index: id for index, id in numbered.items() if id not in errors}
-    failure = BatchError(operation, succeeded, {n: (id, errors[id]) for n, id in numbered.items() if id in errors})
+    succeeded = {number: str(one) for number, one in numbered.items() if one not in errors}
+    failed = {number: (str(one), errors[one]) for number, one in numbered.items() if one in errors}
+    failure = BatchError(operation, succeeded, failed)
     failure.context.update(context)
     raise failure from first
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +22,25 @@ ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
 TIERED = "INTELLIGENT_TIERING"
 """The class whose objects may have moved to an archive tier by themselves, which only HEAD tells."""
 
+WAITING = ("requested", "in_progress")
+"""Groups of what cannot be read yet."""
+
 _ONGOING = re.compile(r'ongoing-request\s*=\s*"?(?P<ongoing>true|false)"?', re.IGNORECASE)
 _EXPIRY = re.compile(r'expiry-date\s*=\s*"(?P<date>[^"]*)"', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class WholePack:
+    """A pack with all that it holds, by its key."""
+
+    key: str
+
+    def __str__(self) -> str:
+        return self.key
+
+
+Target = str | WholePack
+"""What is to be restored: a record, by its id, or a whole pack."""
 
 
 class RestoreState(StrEnum):
@@ -37,8 +55,9 @@ class RestoreState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RestoreStatus:
-    """How one record stands.
+    """How one record stands, or one pack.
 
+    id          of the record; "": it is about a whole pack
     archive     where it lies archived: "GLACIER", "DEEP_ARCHIVE", or an archive tier of INTELLIGENT_TIERING
                 ("ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"); None where it does not
     until       when a restored copy goes away again, by the store's clock
@@ -61,9 +80,14 @@ class RestoreStatus:
         """Whether `read(id)` finds it now."""
         return self.state in (RestoreState.RESTORED, RestoreState.NOT_ARCHIVED)
 
+    @property
+    def named(self) -> str:
+        """What it is about, in words."""
+        return f"record {self.id!r}" if self.id else f"pack {self.pack}"
+
     def __str__(self) -> str:
         until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
-        return f"{self.id}: {self.state}{until}"
+        return f"{self.id or self.pack}: {self.state}{until}"
 
 
 def status_of(id: str, head: Head | None, pack: str | None = None) -> RestoreStatus:
@@ -72,12 +96,17 @@ def status_of(id: str, head: Head | None, pack: str | None = None) -> RestoreSta
     https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html: x-amz-restore, x-amz-archive-status
     """
     if head is None or KILLS in head.metadata:
-        return RestoreStatus(id, RestoreState.MISSING)
+        return RestoreStatus(id, RestoreState.MISSING, pack=pack)
     archive = head.storage_class if head.storage_class in ARCHIVES else head.archive_status
     state, until = RestoreState.NOT_ARCHIVED, None
     if archive:
         state, until = _restore_of(head)
     return RestoreStatus(id, state, head.storage_class, archive or None, until, head.now, head.size, pack)
+
+
+def target_of(status: RestoreStatus) -> Target:
+    """What it is about."""
+    return status.id or WholePack(status.pack or "")
 
 
 def _restore_of(head: Head) -> tuple[RestoreState, datetime | None]:
@@ -107,14 +136,15 @@ def _instant(text: str, header: str) -> datetime:
 
 @dataclass(frozen=True)
 class Restoration:
-    """What has come of a restore so far; each record stands in one of the groups.
+    """What has come of a restore so far; each record stands in one of the groups, and so does each whole pack.
 
     requested     restoring them was asked for now (of a dry run: would be)
     in_progress   they were being restored before
     restored      they can be read now; what was restored before among them, if need be for longer than it was
     not_archived  they can be read without
     missing       there is no such record
-    failed        id → why it was not asked for, or is not known how it stands
+    failed        id, or key of a pack → why it was not asked for, or is not known how it stands
+    packs         key → group, of packs that are restored with all that they hold, because a query may find records there
     estimate      what it costs and takes
     dry_run       nothing was asked for
     """
@@ -128,6 +158,7 @@ class Restoration:
     not_archived: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     failed: Mapping[str, DataknobsDataError] = field(default_factory=dict)
+    packs: Mapping[str, str] = field(default_factory=dict)
     dry_run: bool = False
 
     @property
@@ -136,27 +167,41 @@ class Restoration:
         return () if self.dry_run else (*self.requested, *self.in_progress)
 
     @property
+    def waiting_packs(self) -> tuple[str, ...]:
+        """The same for packs, by their keys."""
+        return () if self.dry_run else tuple(key for key, group in self.packs.items() if group in WAITING)
+
+    @property
     def done(self) -> bool:
         """Whether there is nothing to wait for."""
-        return not self.waiting
+        return not self.waiting and not self.waiting_packs
 
     def counts(self) -> dict[str, int]:
-        """How many are in each group."""
+        """How many records are in each group; those of whole packs are not counted."""
         groups = {
             "to be requested" if self.dry_run else "requested": self.requested,
             "in progress": self.in_progress,
             "restored": self.restored,
             "not archived": self.not_archived,
             "missing": self.missing,
-            "failed": self.failed,
+            "failed": [id for id in self.failed if id not in self.packs],
         }
         return {name: len(ids) for name, ids in groups.items() if ids}
 
+    def pack_counts(self) -> dict[str, int]:
+        """How many packs are in each group."""
+        shown = {"requested": "to be requested"} if self.dry_run else {}
+        names = (shown.get(group, group).replace("_", " ") for group in self.packs.values())
+        return dict(Counter(names))
+
     def summary(self) -> str:
         """One line."""
-        counts = self.counts()
-        parts = ", ".join(f"{number:,} {name}" for name, number in counts.items())
-        return f"{counted(sum(counts.values()), 'record')}: {parts}" if counts else "no archived records"
+        parts = [
+            f"{counted(sum(counts.values()), noun)}: {', '.join(f'{number:,} {name}' for name, number in counts.items())}"
+            for noun, counts in (("record", self.counts()), ("pack", self.pack_counts()))
+            if counts
+        ]
+        return "; ".join(parts) or "no archived records"
 
     def __str__(self) -> str:
         return f"{self.summary()}\n{self.estimate}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from dataknobs_data.query import Query
-from dataknobs_data.s3.archive.choosing import Chooser
+from dataknobs_data.s3.archive.choosing import Chooser, Which
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished
 from dataknobs_data.s3.costs.estimate import counted
@@ -27,7 +27,7 @@ class Explain:
 
     def restore(
         self,
-        which: str | Iterable[str] | Query,
+        which: Which,
         *,
         days: int = 7,
         tier: str = "Standard",

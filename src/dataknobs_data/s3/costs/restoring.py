@@ -46,6 +46,7 @@ class RestoreWork:
     """What a restore has to do, by archive (a storage class, or an archive tier of INTELLIGENT_TIERING).
 
     looked, listed  HEAD and LIST requests that it took to find out
+    packs           of what is restored, packs that a query chose as wholes
     asked           objects to bring back
     extended        restored ones that shall stay longer: of these only the request and the longer stay are paid
     """
@@ -53,6 +54,7 @@ class RestoreWork:
     looked: int = 0
     listed: int = 0
     largest: int = 0
+    packs: int = 0
     asked: dict[str, Amount] = field(default_factory=dict)
     extended: dict[str, Amount] = field(default_factory=dict)
 
@@ -111,6 +113,10 @@ def _restore_notes(work: RestoreWork, tier: str) -> Iterable[str]:
         yield "S3 may refuse Expedited when it has no capacity left, unless capacity was bought; Standard always works"
     if work.asked and work.largest >= LARGE_BYTES:
         yield f"the times are for objects below {size(LARGE_BYTES)}; larger ones take longer"
+    if work.packs:
+        yield (
+            f"{counted(work.packs, 'pack')} with all that they hold: which of their records the query finds, only their content tells"
+        )
     if work.extended:
         number = sum(amount.objects for amount in work.extended.values())
         yield f"{counted(number, 'object')} can be read already, and will be for longer"
