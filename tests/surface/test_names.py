@@ -140,7 +140,7 @@ def test_whatever_the_s3_database_hands_out_can_be_imported_from_where_it_is() -
         found |= new
         waiting += new
     assert {"Plan", "Version", "Lifecycle", "Restoration"} <= {one.__name__ for one in found}
-    databases = {"S3Database", "SyncS3Database", "AsyncS3Database"}
+    databases = {"S3Database", "SyncS3Database", "AsyncS3Database", "S3Past", "AsyncS3Past"}
     assert set(there.__all__) == databases | {one.__name__ for one in found}
     assert {getattr(there, one.__name__) for one in found} == found
     for one in found:

@@ -10,7 +10,7 @@ from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.store import Fault, Kind, Page
+from dataknobs_data.s3.store import Condition, Fault, Kind, Page, PutOptions
 from tests.unit.s3_fakes import FakeWorld, caller, settings
 
 AWS = "https://s3.us-east-1.amazonaws.com"
@@ -38,6 +38,11 @@ class FakeBucket:
             raise answer
         found: dict[str, Any] = answer(parameters) if callable(answer) else deepcopy(answer)
         return found
+
+    def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
+        """See ObjectStore."""
+        self.sent.append(("PutObject", {"Key": key}))
+        return '"1"'
 
     def head_bucket(self) -> None:
         """See ObjectStore."""

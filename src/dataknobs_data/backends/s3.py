@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from dataknobs_data.aio import AsyncSection
@@ -52,6 +53,8 @@ from dataknobs_data.s3.tiered.reports import (
     TableStats,
     VacuumReport,
 )
+from dataknobs_data.s3.travel.engine import PastEngine, past_of
+from dataknobs_data.s3.travel.moment import refuse_other
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.dataset import PackDataset
@@ -61,6 +64,7 @@ else:
 
 __all__ = [
     "AsyncS3Database",
+    "AsyncS3Past",
     "BucketEncryption",
     "BucketLock",
     "BucketPolicy",
@@ -89,6 +93,7 @@ __all__ = [
     "RestoreStatus",
     "RoleDocuments",
     "S3Database",
+    "S3Past",
     "SizeClass",
     "StorageEstimate",
     "SyncS3Database",
@@ -170,6 +175,19 @@ class S3Database(ReadsPastArchives):
         Older versions of the table cannot be read any more after that.
         """
         return self._maintenance().vacuum(retention, dry_run=dry_run)
+
+    def at(self, *, table_version: int | None = None, timestamp: datetime | date | str | None = None) -> S3Past:
+        """This database as it was, to be read only: single records from the versions that the bucket keeps, and the table.
+
+        table_version  the table as that commit left it, and single records as they were at the end of the second in which it
+                       was written; `log()` lists commits
+        timestamp      both tiers at the end of that second, by the store's clock; text is ISO 8601, UTC where it names no zone
+
+        Waits until that second is over, if it is the present one. Raises TimeTravelError where it cannot be told what was
+        there: the bucket keeps no versions (`enable_versioning`) or did not then, or they have been deleted since. Where there is
+        an earliest moment that can be read, `context["earliest"]` has it.
+        """
+        return S3Past(past_of(self._s3(), table_version, timestamp))
 
     def log(self, limit: int = 20) -> list[LogEntry]:
         """What was committed to the table, newest first."""
@@ -367,6 +385,12 @@ class AsyncS3Database(AsyncReadsPastArchives):
         """See S3Database.vacuum."""
         return await self._run(self.sync.vacuum, retention=retention, dry_run=dry_run)
 
+    async def at(
+        self, *, table_version: int | None = None, timestamp: datetime | date | str | None = None
+    ) -> AsyncS3Past:
+        """See S3Database.at."""
+        return AsyncS3Past(await self._run(self.sync.at, table_version=table_version, timestamp=timestamp))
+
     async def log(self, limit: int = 20) -> list[LogEntry]:
         """See S3Database.log."""
         return await self._run(self.sync.log, limit)
@@ -444,6 +468,65 @@ class AsyncS3Database(AsyncReadsPastArchives):
     object_lock = AsyncSection(S3Database.object_lock)
     cost_tags = AsyncSection(S3Database.cost_tags)
     explain = AsyncSection(S3Database.explain)
+
+
+class S3Past(S3Database):
+    """An S3 database as it was. It is read as any other; whatever would write raises TimeTravelError.
+
+    It sends by way of the database that it is a view of, and ends with that one. `close()` it when you are done.
+    """
+
+    def __init__(self, engine: PastEngine) -> None:
+        """Raises TimeTravelError where that past cannot be read."""
+        self._runtime = engine.runtime
+        self._engine: PastEngine = engine
+        self._opened = False
+        self._opening = threading.Lock()
+        self._ready()
+
+    @property
+    def timestamp(self) -> datetime:
+        """The second, by the store's clock, at whose end this is how it was."""
+        return self._engine.moment.second
+
+    @property
+    def table_version(self) -> int | None:
+        """The version that the table had; None where there was no table yet, and in layout "objects"."""
+        return self._engine.table_version
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What one should know: for instance, that the lifecycle rules could not be seen."""
+        return self._engine.notes
+
+    def vacuum(self, *, retention: timedelta = RETENTION, dry_run: bool = False) -> VacuumReport:
+        """Raises TimeTravelError: what nobody needs is told from the present table."""
+        refuse_other("vacuum()")
+
+
+class AsyncS3Past(AsyncS3Database):
+    """`S3Past` for asyncio."""
+
+    sync: S3Past
+
+    def __init__(self, sync: S3Past) -> None:
+        self.sync = sync
+        self._threads = None
+
+    @property
+    def timestamp(self) -> datetime:
+        """See S3Past.timestamp."""
+        return self.sync.timestamp
+
+    @property
+    def table_version(self) -> int | None:
+        """See S3Past.table_version."""
+        return self.sync.table_version
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """See S3Past.notes."""
+        return self.sync.notes
 
 
 SyncS3Database = S3Database

@@ -95,6 +95,11 @@ class Keys:
         """The key of the file that says layout and format version."""
         return f"{self.prefix}{JOBS}/format.json"
 
+    @property
+    def versioning(self) -> str:
+        """The key of the file whose versions prove that the bucket keeps versions, and since when at the latest."""
+        return f"{self.prefix}{JOBS}/versioning.json"
+
     def is_nested_format(self, key: str) -> bool:
         """Whether `key` says that another database lives inside this one's prefix."""
         return key.endswith(f"/{JOBS}/format.json") and key != self.format

@@ -6,6 +6,8 @@ too, a tombstone, and a delete marker only says that compaction has packed what 
 
 from __future__ import annotations
 
+import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -17,8 +19,10 @@ from dataknobs_data.s3.admin.control import PERMISSIONS, Control
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.headers import author_of, outline
-from dataknobs_data.s3.store import Fault, Head, Kind, ListedVersion
+from dataknobs_data.s3.store import ABSENT, Fault, Head, Kind, ListedVersion, PutOptions
 from dataknobs_data.s3.tombstones import KILLS, may_be_tombstone
+
+logger = logging.getLogger("dataknobs_data.s3")
 
 PROPAGATION_NOTE = (
     "on AWS, wait 15 minutes before you write to a bucket whose versioning was never on before: "
@@ -93,12 +97,26 @@ class Versioning(Configuration):
         return self._read()
 
     def enable(self, *, dry_run: bool) -> Plan:
-        """From now on a write or delete keeps what was there before."""
+        """From now on a write or delete keeps what was there before. Leaves a mark, whose version proves that to `at()`."""
         first = PROPAGATION_NOTE if self._control.place.is_aws else None
-        return self._change(
+        plan = self._change(
             lambda before: ("Enabled", [note for note in (None if before else first, COST_NOTE) if note]),
             dry_run=dry_run,
         )
+        if not dry_run:
+            self._leave_mark()
+        return plan
+
+    def _leave_mark(self) -> None:
+        control = self._control
+        key, body = control.keys.versioning, json.dumps({"versioning": "Enabled"}).encode()
+        try:
+            control.caller.send("PutObject", lambda store: store.put(key, body, PutOptions(), ABSENT))
+        except Fault as fault:
+            if fault.kind is not Kind.CONDITION:
+                logger.warning(
+                    "%s could not be written, so at() has to look for other proof of versions: %s", key, fault
+                )
 
     def suspend(self, *, dry_run: bool) -> Plan:
         """From now on a write replaces what was there; versions that there are stay."""
