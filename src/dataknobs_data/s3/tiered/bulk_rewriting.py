@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 from dataknobs_data.documents import STAMPS, Document, to_record
 from dataknobs_data.engine import Settled
@@ -11,6 +11,7 @@ from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.sweep import Source
 from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.cold import Readable
 from dataknobs_data.s3.tiered.loading import Withdrawn
 from dataknobs_data.s3.tiered.packing import Uploaded
 from dataknobs_data.s3.tiered.replaced import Place, Replaced
@@ -26,7 +27,8 @@ class Exchange:
     A pack made anew bears no load's birth, for only rows of finished creations are replaced, and a mark is never taken back.
     """
 
-    def __init__(self, tiers: Tiers, job: LongJob) -> None:
+    def __init__(self, tiers: Tiers, job: LongJob, replaceable: Replaceable) -> None:
+        self._replaceable = replaceable
         self.sender = PackSender(tiers, job)
         self.replaced = Replaced()
         self._tiers = tiers
@@ -97,10 +99,10 @@ class Exchange:
         matter.
         """
         found = view.rows(place.id for place in places)
-        finished = finished_loads(self._tiers, [row.pack for rows in found.values() for row in rows])
+        replaceable = self._replaceable.among(row.pack for rows in found.values() for row in rows)
         for place in places:
             rows = found.get(place.id, [])
-            if [row.born for row in rows] == [place.born] and may_replace(rows[0].pack, finished):
+            if [row.born for row in rows] == [place.born] and rows[0].pack.path in replaceable:
                 yield place.id, Place(place.id, place.born, rows[0].revision, rows[0].pack.path)
 
     def _withdrawn(self, ids: Collection[str]) -> list[Withdrawn]:
@@ -127,16 +129,18 @@ class Exchange:
         return [*self.sender.abandon(), *self._remade]
 
 
-def finished_loads(tiers: Tiers, packs: Sequence[Packed]) -> set[str]:
-    """The births of finished loads that these packs bear."""
-    return tiers.journals.finished({pack.load for pack in packs if pack.load is not None})
+class Replaceable:
+    """Of which packs rows may be replaced: their creations are over, and the pack can be read, so that it can be made anew."""
 
+    def __init__(self, tiers: Tiers) -> None:
+        self._journals = tiers.journals
+        self._readable = Readable(tiers.parts)
 
-def may_replace(pack: Packed, finished: Collection[str]) -> bool:
-    """Whether rows of a pack may be replaced: their creations are over, and the pack can be read, for one that has a
-    companion may lie in an archive.
-    """
-    return (pack.load is None or pack.load in finished) and pack.companion_size is None and pack.stats is not None
+    def among(self, packs: Iterable[Packed]) -> set[str]:
+        """The paths of those of these packs."""
+        known = {pack.path: pack for pack in packs if pack.stats is not None}.values()
+        finished = self._journals.finished({pack.load for pack in known if pack.load is not None})
+        return self._readable.among(pack for pack in known if pack.load is None or pack.load in finished)
 
 
 def is_dear(packs: Sequence[Packed], bytes_max: int) -> bool:

@@ -1,6 +1,7 @@
 """A bulk update: new versions of any number of records of the table, visible with one commit (the model's `bulk_update`).
 
-    log, rows, objects    which records lie in the table alone, as rows of finished creations. All others are changed one by one
+    log, rows, objects    which records lie in the table alone, as rows of finished creations, and in packs that can be read. All
+                          others are changed one by one
     packs                 of their new versions, which keep their births and have the job's id as their revision, uploaded as
                           they fill; then the packs that have the old versions, made anew without those
     commit                new packs for old ones, on the version that was looked at
@@ -27,7 +28,7 @@ from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.layout import ApplyMany
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.tiered.bulk_checking import Check
-from dataknobs_data.s3.tiered.bulk_rewriting import Exchange, finished_loads, is_dear, may_replace
+from dataknobs_data.s3.tiered.bulk_rewriting import Exchange, Replaceable, is_dear
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.loading import Fronts, Newcomers, Withdrawn, objects_of
 from dataknobs_data.s3.tiered.one_by_one import Numbered, one_by_one
@@ -79,7 +80,8 @@ class BulkUpdate(Bulk):
     def _begin(self) -> None:
         self._job = LongJob(self._tiers, OPERATION)
         self._created = Newcomers.of(self._tiers, self._job)
-        self._exchange = Exchange(self._tiers, self._job)
+        self._replaceable = Replaceable(self._tiers)
+        self._exchange = Exchange(self._tiers, self._job, self._replaceable)
         self._view: View | None = None
         self._fronts = Fronts(self._tiers.parts, "bulk_update.object")
         self._seen = OwnIds()
@@ -108,8 +110,8 @@ class BulkUpdate(Bulk):
         named = [change.id for _, change in first if not change.generated]
         view = self._look(named)
         lines = self._fronts.lines(named)
-        rows = view.documents(named)
-        finished = finished_loads(self._tiers, [pack for found in rows.values() for _, pack in found])
+        rows = view.current(named)
+        replaceable = self._replaceable.among(pack for found in rows.values() for _, pack in found)
         singly: list[Numbered] = []
         nowhere: list[Numbered] = []
         updates: list[Update] = []
@@ -119,7 +121,7 @@ class BulkUpdate(Bulk):
                 singly.append(item)
             elif not found:
                 nowhere.append(item)
-            elif may_replace(found[0][1], finished):
+            elif found[0][1].path in replaceable:
                 updates.append((item, *found[0]))
             else:
                 singly.append(item)

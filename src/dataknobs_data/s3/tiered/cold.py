@@ -44,6 +44,22 @@ def archived_among(parts: Parts, packs: Sequence[Packed]) -> dict[str, RestoreSt
     return {pack.path: one for pack, one in zip(asked, found, strict=True) if one.state in _UNREADABLE}
 
 
+class Readable:
+    """Which packs can be read now, found out once for each. Raises Fault."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._known: dict[str, bool] = {}
+
+    def among(self, packs: Iterable[Packed]) -> set[str]:
+        """The paths of those of these packs. Those without companions are taken to be: nobody should have archived them."""
+        every = {pack.path: pack for pack in packs}
+        unknown = [one for path, one in every.items() if one.companion_size is not None and path not in self._known]
+        archived = archived_among(self._parts, unknown) if unknown else {}
+        self._known |= {pack.path: pack.path not in archived for pack in unknown}
+        return {path for path in every if self._known.get(path, True)}
+
+
 _UNREADABLE = frozenset({RestoreState.ARCHIVED, RestoreState.IN_PROGRESS})
 
 

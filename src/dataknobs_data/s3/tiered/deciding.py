@@ -97,7 +97,7 @@ class ExistingChange:
         return self._places.births(self._id, deadline, "change.young")
 
     def _behind(self, deadline: Deadline, name: str, kills: frozenset[str]) -> Document | None:
-        return self._places.behind(self._id, deadline, name, kills)
+        return self._places.current(self._id, deadline, name, kills)
 
     def _look(self, deadline: Deadline) -> Found:
         return self._places.front(self._id, deadline, "change.start", damaged=self._damaged)

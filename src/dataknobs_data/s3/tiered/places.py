@@ -45,6 +45,11 @@ class Places:
         found = self._behind(deadline, name, lambda view: view.documents([id]).get(id, ()))
         return alive(id, [document for document, _ in found], kills)
 
+    def current(self, id: str, deadline: Deadline, name: str, kills: Iterable[str] = ()) -> Document | None:
+        """As `row`, with what a change has to know of it (see View.current)."""
+        found = self._behind(deadline, name, lambda view: view.current([id]).get(id, ()))
+        return alive(id, [document for document, _ in found], kills)
+
     def _behind(self, deadline: Deadline, name: str, read: Callable[[View], T]) -> T:
         return fresh(self.table, deadline, name, read)
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import pyarrow as pa
+
 from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import SnapshotExpiredError
 from dataknobs_data.runtime import Runtime
@@ -20,9 +22,10 @@ from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.reading import PackReader
-from dataknobs_data.s3.table.shape import BORN, ID, REVISION, Shape
+from dataknobs_data.s3.table.shape import BORN, CREATED, ID, REVISION, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.table.spans import Span
+from dataknobs_data.s3.table.stamps import texts_of
 from dataknobs_data.s3.table.sweep import Fan
 from dataknobs_data.s3.tiered.catalog import Catalog, Packed
 
@@ -147,6 +150,15 @@ class View:
             found.setdefault(document.id, []).append((document, pack))
         return found
 
+    def current(self, ids: Iterable[str]) -> dict[str, list[tuple[Document, Packed]]]:
+        """What a change has to know of the records of these ids, with the packs that hold them: documents, but where a companion
+        tells it, without content: the pack may be archived.
+        """
+        found: dict[str, list[tuple[Document, Packed]]] = {}
+        for document, pack in self._each_pack(ids, self._current, None):
+            found.setdefault(document.id, []).append((document, pack))
+        return found
+
     def _each_pack(
         self,
         ids: Iterable[str],
@@ -167,9 +179,26 @@ class View:
             rows += [Row(id, born, revision, pack) for id, born, revision in zip(*columns, strict=True)]
         return rows
 
+    def _current(self, asked: tuple[Packed, list[str]]) -> list[tuple[Document, Packed]]:
+        pack, ids = asked
+        reader = self._readers.ids(pack)
+        if pack.companion_size is None or not reader.has(CREATED):
+            return self._documents(asked)
+        tables = list(reader.rows(ids, [BORN, REVISION, CREATED]))
+        if any(table[CREATED].null_count for table in tables):  # it is written otherwise than we write it
+            return self._documents(asked)
+        return [(document, pack) for table in tables for document in outlines_of(table)]
+
     def _documents(self, asked: tuple[Packed, list[str]]) -> list[tuple[Document, Packed]]:
         pack, ids = asked
         return [(document, pack) for document in self._readers.pack(pack).find(ids)]
+
+
+def outlines_of(table: pa.Table) -> Iterator[Document]:
+    """Rows of a companion as documents without content."""
+    columns = [*(table[name].to_pylist() for name in (ID, BORN, REVISION)), texts_of(table[CREATED])]
+    for id, born, revision, created in zip(*columns, strict=True):
+        yield Document(id, {}, {}, created, created, born, revision)
 
 
 def _within(pack: Packed, ids: list[str]) -> list[str]:
