@@ -25,6 +25,7 @@ from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
+from dataknobs_data.s3.table.companions import COLUMNS
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.joining import OnDamage, documents_of, raised
 from dataknobs_data.s3.table.parquet import end_of, start_of
@@ -119,6 +120,11 @@ class PackReader:
             return Shape.from_arrow(self._schema)
         except DataFormatError as error:
             raise DataFormatError(f"{self.name}: {error}", **{**error.context, "key": self.name}) from error
+
+    @property
+    def is_companion(self) -> bool:
+        """Whether it is a companion: that has no user's columns, and not all of ours."""
+        return set(self._names) <= set(COLUMNS)
 
     def has(self, column: str) -> bool:
         """Whether it has a column of that name."""

@@ -189,7 +189,7 @@ class Sweep:
         return parts
 
     def _check(self, reader: PackReader) -> None:
-        for name, kind in reader.shape.kinds.items():
+        for name, kind in reader.shape.kinds.items() if not reader.is_companion else ():
             if self._shape.kinds.get(name) is not kind:
                 raise DataFormatError(
                     f"{reader.name}: its column {name!r} of type {kind.delta} is not in the table's schema", column=name
