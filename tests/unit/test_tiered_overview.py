@@ -160,9 +160,9 @@ def test_history() -> None:
     world.table.requests()
     minute = timedelta(seconds=60)
     entries = [
-        LogEntry(2, START + 2 * minute, "OPTIMIZE", "fold", {}, None, 1, 1, 30),
-        LogEntry(1, START + minute, "WRITE", "load", {"mode": "Append"}, 11, 2, 0, 30),
-        LogEntry(0, START, "CREATE TABLE", "job-0", {}, 0, 0, 0, 0),
+        LogEntry(2, START + 2 * minute, "OPTIMIZE", "fold", {}, None, 1, 1, 30, rows_removed=5),
+        LogEntry(1, START + minute, "WRITE", "load", {"mode": "Append"}, 11, 2, 0, 30, rows_removed=0),
+        LogEntry(0, START, "CREATE TABLE", "job-0", {}, 0, 0, 0, 0, rows_removed=0),
     ]
     assert history(world.log, snapshot, 10) == entries
     assert world.table.requests() == ["ListObjectsV2"] + ["GetObject"] * 3

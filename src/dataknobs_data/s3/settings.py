@@ -6,6 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
@@ -21,6 +22,12 @@ OBJECTS, TIERED = LAYOUTS = ("objects", "tiered")
 
 PACK_BYTES_MIN = 64 * 1024
 
+QUERY_BYTES_MIN = 64 * MIB
+"""DuckDB needs some 10 MB for each thread: https://duckdb.org/docs/stable/guides/performance/environment."""
+
+LOG_DAYS_MIN = 1
+"""`table.upkeep.LOG_RETENTION_MIN`, whose module needs more than a mapping of settings does."""
+
 STORAGE_CLASSES = (
     "STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE",
     "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS",
@@ -32,6 +39,8 @@ AUTHOR_BYTES_MAX = 200
 
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{1,255}|arn:[!-~]+")
 """What boto3 takes; the store knows better. https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"""
+
+_SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>(?:[kmgt]i?)?b?)", re.IGNORECASE | re.ASCII)
 
 ALIASES = {
     "region_name": "region",
@@ -67,8 +76,12 @@ class S3Settings:
                                Default: what is there already, else tiered where the extra `table` is installed
     pack_threshold             records from which a batch or stream goes into packs
     pack_target_bytes          of a pack, about
+    log_retention              days (or a timedelta) that commits of the table stay in its log, for `at()` and `vacuum`; at least 1
     grace                      seconds that compaction waits before it deletes what it has folded; longer than any `deadline`
     timeout                    seconds for one request with its retries; deadline: for one operation on one record
+    memory_limit               bytes that one SQL statement may take, or text such as "512MB"; beyond, sorts and groups go to
+                               temporary files
+    query_timeout              seconds for one SQL statement, with the reading of its rows
     require_conditions         refuse a store that ignores conditional requests; false: work without, last writer wins
     """
 
@@ -96,9 +109,12 @@ class S3Settings:
     layout: str | None = None
     pack_threshold: int = 200
     pack_target_bytes: int = 64 * MIB
+    log_retention: float = 30.0
     grace: float = 120.0
     timeout: float = 20.0
     deadline: float = 60.0
+    memory_limit: int = 1 << 30
+    query_timeout: float = 300.0
     require_conditions: bool = True
 
 
@@ -106,6 +122,10 @@ def s3_settings(config: Mapping[str, Any]) -> S3Settings:
     """Checked settings from a plain mapping. Raises ConfigurationError naming the key."""
     meant = ("endpoint_url", "prefix")  # for which empty text says something
     given = {key: value for key, value in config.items() if value is not None and (value != "" or key in meant)}
+    if isinstance(given.get("log_retention"), timedelta):
+        given["log_retention"] /= timedelta(days=1)
+    if isinstance(limit := given.get("memory_limit"), str):
+        given["memory_limit"] = _bytes("memory_limit", limit)
     settings = read_settings(S3Settings, "s3", {"bucket": "", **given}, ALIASES)
     if not settings.bucket:
         raise ConfigurationError("S3 backend requires 'bucket': bucket name is required", key="bucket")
@@ -119,7 +139,7 @@ def _check_numbers(settings: S3Settings) -> None:
     least = {
         "max_workers": 1, "max_retries": 0, "cache_ttl": 0, "cache_bytes": 0, "multipart_threshold": 1,
         "multipart_chunksize": PART_BYTES_MIN, "timeout": 0.01, "deadline": 0.02, "pack_threshold": 1,
-        "pack_target_bytes": PACK_BYTES_MIN,
+        "pack_target_bytes": PACK_BYTES_MIN, "log_retention": LOG_DAYS_MIN,
     }  # fmt: skip
     for name, minimum in least.items():
         if not getattr(settings, name) >= minimum:
@@ -137,6 +157,19 @@ def _check_numbers(settings: S3Settings) -> None:
             "deletes must not be missed by an operation that is still running",
             key="grace",
         )
+
+
+def _bytes(key: str, text: str) -> int:
+    """Of "1073741824", "512MB", "1 GiB"."""
+    found = _SIZE.fullmatch(text.strip())
+    if not found:
+        raise ConfigurationError(
+            f"s3 backend: {key} {text!r} is no number of bytes: write 1073741824, or a unit with it, as 512MB or 1GiB",
+            key=key,
+        )
+    step = 1024 if "i" in found["unit"].lower() else 1000
+    power = ("", "k", "m", "g", "t").index(found["unit"][:1].lower().replace("b", ""))
+    return int(float(found["number"]) * step**power)
 
 
 def _check_choices(settings: S3Settings) -> None:

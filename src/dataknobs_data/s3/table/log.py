@@ -24,6 +24,7 @@ from dataknobs_data.s3.table.actions import Action, Add, MetaData, Protocol, enc
 from dataknobs_data.s3.table.features import check_commit, check_growth, check_writable
 from dataknobs_data.s3.table.folder import ENTRY
 from dataknobs_data.s3.table.history import History
+from dataknobs_data.s3.table.infos import AUTHOR, METRICS, metrics_of
 from dataknobs_data.s3.table.opening import LogReader
 from dataknobs_data.s3.table.snapshot import JOB, Commit, Entry, Snapshot, State, snapshot_of
 
@@ -63,7 +64,9 @@ class Conflict:
 class Log:
     """The log of one table, for all threads of a database."""
 
-    def __init__(self, caller: Caller, keys: Keys, runtime: Runtime, workers: int) -> None:
+    def __init__(self, caller: Caller, keys: Keys, runtime: Runtime, workers: int, author: str | None = None) -> None:
+        """`author`: stands in what is committed."""
+        self._author = author
         self.place = keys.log
         self._caller = caller
         self._keys = keys
@@ -121,7 +124,7 @@ class Log:
         deadline = deadline or self._caller.deadline()
         id = str(uuid.uuid5(uuid.NAMESPACE_OID, self._runtime.new_id()))
         actions: list[Action] = [Protocol(), MetaData(id, schema, created=self._milliseconds()), *files]
-        seen, info = self._runtime.now(), self._info(job)
+        seen, info = self._runtime.now(), self._info(job, actions, {})
         try:
             etag = self._put(0, encode(info, actions), deadline)
         except Fault as fault:
@@ -221,7 +224,7 @@ class Log:
             if self._is_stale(snapshot, deadline):
                 return None, None
             version, seen = snapshot.version + 1, self._runtime.now()
-            info = {**self._info(job), "readVersion": snapshot.version}
+            info = {**self._info(job, actions, snapshot.packs), "readVersion": snapshot.version}
             try:
                 etag = self._put(version, encode(info, actions), deadline)
             except Fault as fault:
@@ -293,12 +296,14 @@ class Log:
             raise DataFormatError(f"{self.place}: there is no table", place=self.place)
         return found
 
-    def _info(self, job: Job) -> dict[str, object]:
+    def _info(self, job: Job, actions: Sequence[Action], packs: Mapping[str, Add]) -> dict[str, object]:
         return {
             "timestamp": self._milliseconds(),
             "operation": job.operation,
             "operationParameters": dict(job.parameters),
+            METRICS: metrics_of(actions, packs),
             "engineInfo": ENGINE,
+            **({AUTHOR: self._author} if self._author else {}),
             JOB: job.id,
         }
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from dataknobs_data.exceptions import DatabaseOperationError, IncompatibleStoreError
 from dataknobs_data.s3.probe import Capabilities, ConditionalDelete
@@ -228,5 +229,5 @@ class _Run:
             return False
         upkeep = Upkeep(self._parts.caller, self._parts.keys, log.reader)
         upkeep.checkpoint(snapshot, LOG_RETENTION)
-        upkeep.clean()
+        upkeep.clean(timedelta(days=self._parts.settings.log_retention))
         return True

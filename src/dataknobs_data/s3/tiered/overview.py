@@ -10,6 +10,7 @@ from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.table.actions import Add, Remove
 from dataknobs_data.s3.table.folder import Folder
+from dataknobs_data.s3.table.infos import AUTHOR, ROWS_REMOVED, metric
 from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.snapshot import Entry, Snapshot
@@ -164,4 +165,6 @@ def _log_entry(entry: Entry, at: datetime) -> LogEntry:
         packs_added=len(added),
         packs_removed=sum(isinstance(action, Remove) for action in entry.actions),
         bytes=sum(pack.size for pack in added),
+        rows_removed=metric(info, ROWS_REMOVED),
+        author=info.get(AUTHOR),
     )

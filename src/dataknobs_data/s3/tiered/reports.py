@@ -142,7 +142,9 @@ class TableStats:
 class LogEntry:
     """One commit. `at`: by the store's clock; `operation` and `job` None: its writer did not say.
 
-    `rows` and `bytes` are those of the packs that it added, which after a rewrite are not new ones; `rows` None: not said.
+    `rows` and `bytes` are those of the packs that it added, which after a rewrite are not new ones, `rows_removed` those of the
+    packs that it took away; None: not said. `author`: the setting of whoever committed it. `at(table_version=version)` shows the
+    database as it was then.
     """
 
     version: int
@@ -154,3 +156,5 @@ class LogEntry:
     packs_added: int
     packs_removed: int
     bytes: int
+    rows_removed: int | None = None
+    author: str | None = None
