@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dataknobs_data.aio import AsyncSection
 from dataknobs_data.backends.s3_reads import AsyncReadsPastArchives, ReadsPastArchives
+from dataknobs_data.backends.s3_sql import AnswersSql, AsyncAnswersSql
 from dataknobs_data.documents import check_id
 from dataknobs_data.engine import Engine
 from dataknobs_data.exceptions import DataknobsDataError
@@ -38,6 +39,7 @@ from dataknobs_data.s3.costs.prices import ClassPrices, Prices, Tier
 from dataknobs_data.s3.costs.restoring import Offer, RestoreEstimate
 from dataknobs_data.s3.costs.storage import StorageEstimate
 from dataknobs_data.s3.costs.usage import Usage
+from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate, WorkEstimate
 from dataknobs_data.s3.delta import DeltaAddress, Options
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.recovery import Recovery
@@ -55,6 +57,8 @@ from dataknobs_data.s3.tiered.reports import (
 )
 from dataknobs_data.s3.travel.engine import PastEngine, past_of
 from dataknobs_data.s3.travel.moment import refuse_other
+from dataknobs_data.select.asynchronous import AsyncSqlResult
+from dataknobs_data.select.results import SqlResult
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.dataset import PackDataset
@@ -65,15 +69,18 @@ else:
 __all__ = [
     "AsyncS3Database",
     "AsyncS3Past",
+    "AsyncSqlResult",
     "BucketEncryption",
     "BucketLock",
     "BucketPolicy",
     "ClassPrices",
     "CommitTime",
+    "CompactEstimate",
     "CompactProgress",
     "CompactReport",
     "CostShare",
     "CostTags",
+    "CreateEstimate",
     "DeltaAddress",
     "Explain",
     "Lifecycle",
@@ -94,7 +101,9 @@ __all__ = [
     "RoleDocuments",
     "S3Database",
     "S3Past",
+    "SearchEstimate",
     "SizeClass",
+    "SqlResult",
     "StorageEstimate",
     "SyncS3Database",
     "TableStats",
@@ -103,12 +112,13 @@ __all__ = [
     "Usage",
     "VacuumReport",
     "Version",
+    "WorkEstimate",
 ]
 
 logger = logging.getLogger("dataknobs_data.s3")
 
 
-class S3Database(ReadsPastArchives):
+class S3Database(AnswersSql, ReadsPastArchives):
     """Records as objects `{prefix}{id}.json` of a bucket, on AWS or any compatible store.
 
     The settings are those of `dataknobs_data.s3.settings.S3Settings`; only `bucket` is required. It connects on first
@@ -357,10 +367,10 @@ class S3Database(ReadsPastArchives):
     @property
     def explain(self) -> Explain:
         """What something will cost and take, before it is done."""
-        return Explain(self._s3())
+        return Explain(self._s3(), self._creation)
 
 
-class AsyncS3Database(AsyncReadsPastArchives):
+class AsyncS3Database(AsyncAnswersSql, AsyncReadsPastArchives):
     """`S3Database` for asyncio. The methods of its sections are awaited: `await db.lifecycle.add(…)`."""
 
     sync_class = S3Database

@@ -24,6 +24,7 @@ from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.presence import Presence
 from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.putting import Putter
+from dataknobs_data.s3.rehearsal.script import Script
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.tags import Tagger
@@ -31,6 +32,7 @@ from dataknobs_data.streaming import windows
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.maintenance import Maintenance
+    from dataknobs_data.s3.tiered.rehearsal.packing import RehearsedPacks
 
 ApplyMany = Callable[[Sequence[Change]], Sequence[Outcome]]
 ErrorOf = Callable[[str, Fault], DataknobsDataError]
@@ -97,10 +99,12 @@ class Writers(Protocol):
 class Layout(ABC):
     """Records of one prefix. Raises Fault where the store fails, unless it says otherwise.
 
-    packed  what there is besides an object for each record
+    packed   what there is besides an object for each record
+    uploads  in a rehearsal, what packs were put, if something was that writes packs
     """
 
     packed: PackedRecords = NO_PACKS
+    uploads: RehearsedPacks | None = None
 
     @abstractmethod
     def read(self, id: str) -> Document | None:
@@ -152,6 +156,10 @@ class Layout(ABC):
             "this database has layout 'objects': there is no table to compact, vacuum or look at; layout 'tiered' has one",
             key="layout",
         )
+
+    @abstractmethod
+    def rehearsed(self, parts: Parts, script: Script, made: Writers | None) -> Layout:
+        """The same for a rehearsal, over its parts. `made`: what writes, where that has been made."""
 
     @abstractmethod
     def close(self) -> None:

@@ -17,6 +17,7 @@ from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import ApplyMany, ErrorOf, Guard, Layout, Parts, Writers
 from dataknobs_data.s3.objects import record_of
 from dataknobs_data.s3.probe import Capabilities
+from dataknobs_data.s3.rehearsal.script import Script
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.store import Listed
 from dataknobs_data.streaming import windows
@@ -132,6 +133,9 @@ class ObjectsLayout(Layout):
         ids = sorted(self._list(""))
         self._parts.presence.known_size = len(ids)
         return ids
+
+    def rehearsed(self, parts: Parts, script: Script, made: Writers | None) -> ObjectsLayout:
+        return ObjectsLayout(parts)
 
     def close(self) -> None:
         """There is nothing to end."""

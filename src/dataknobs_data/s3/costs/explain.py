@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from dataknobs_data.documents import Change
+from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.query import Query
+from dataknobs_data.records import Record
 from dataknobs_data.s3.archive.choosing import Chooser, Which
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished
@@ -12,6 +15,7 @@ from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.prices import ARCHIVES, Prices, default_prices
 from dataknobs_data.s3.costs.restoring import RestoreEstimate
 from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
+from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.packed import PackFile, without_ids_note
 
@@ -22,8 +26,40 @@ class Explain:
     `prices`: another price table than the one that comes with this package, see `dataknobs_data.s3.costs.prices.Prices.load`.
     """
 
-    def __init__(self, engine: S3Engine) -> None:
+    def __init__(self, engine: S3Engine, creation: Callable[[Record], Change] | None = None) -> None:
+        """`creation`: what the database makes of a record that is to be created."""
         self._engine = engine
+        self._creation = creation
+
+    def search(self, query: Query | None = None, *, prices: Prices | None = None) -> SearchEstimate:
+        """What `search` would send: which packs and row groups it reads, and how many requests, bytes and dollars that takes.
+
+        Where the number of matches decides, it is what is to be expected if values are spread evenly, within what is possible
+        at all. Lists what is there, and reads the footers of packs that may match, which the search then need not read.
+        """
+        from dataknobs_data.s3.rehearsal.searches import Search
+
+        chosen = Query() if query is None else query
+        return Search(self._engine, chosen).estimate(prices or default_prices())
+
+    def batch_create(
+        self, records: Iterable[Record], *, count: int | None = None, prices: Prices | None = None
+    ) -> CreateEstimate:
+        """What `batch_create(records)` would send. An iterator is used up.
+
+        count   so many records like these, instead of these
+        """
+        from dataknobs_data.s3.rehearsal.creations import Creation, Input
+
+        if self._creation is None:
+            raise ConfigurationError("explain.batch_create is asked of a database: db.explain.batch_create(records)")
+        return Creation(self._engine, self._creation, Input.of(records, count)).estimate(prices or default_prices())
+
+    def compact(self, *, full: bool = False, prices: Prices | None = None) -> CompactEstimate:
+        """What `compact(full=…)` would do and send. Looks as closely as a compaction does before it begins to write."""
+        from dataknobs_data.s3.rehearsal.compactions import compaction
+
+        return compaction(self._engine, prices or default_prices(), full=full)
 
     def restore(
         self,

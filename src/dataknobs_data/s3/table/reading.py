@@ -58,7 +58,7 @@ class PackReader:
         held: HeldColumns | None = None,
     ) -> None:
         self._ranges = ranges
-        self._size = size
+        self.size = size
         self._tail = min(size, tail or TAIL_GUESS)
         self._tail_crc = tail_crc if tail == self._tail else None
         self.name = name
@@ -73,17 +73,17 @@ class PackReader:
 
     @lazily
     def _end(self) -> bytes:
-        (end,) = self._ranges([(self._size - self._tail, self._tail)])
+        (end,) = self._ranges([(self.size - self._tail, self._tail)])
         footer = int.from_bytes(end[-_FOOTER_END:-4], "little") + _FOOTER_END
         if self._tail_crc not in (None, crc32(end)):
             raise self._damaged(
                 "its end is not what was written"
             )  # pyarrow 26 ends the process for some damaged footers
-        if end[-4:] != _MAGIC or footer > self._size:
+        if end[-4:] != _MAGIC or footer > self.size:
             raise self._damaged("it does not end as a Parquet file does")
         if footer <= len(end):
             return bytes(end)
-        (before,) = self._ranges([(self._size - footer, footer - len(end))])
+        (before,) = self._ranges([(self.size - footer, footer - len(end))])
         return bytes(before) + bytes(end)
 
     @lazily
@@ -196,7 +196,7 @@ class PackReader:
         parts = [(start, content) for (start, _), content in zip(spans, fetched, strict=True)]
         names = None if wanted is None else self._present(wanted)
         with self._told():
-            source = pa.PythonFile(SpanFile(self._size, parts), "r")
+            source = pa.PythonFile(SpanFile(self.size, parts), "r")
             yield pq.ParquetFile(source, metadata=self.metadata, page_checksum_verification=True), names
 
     def spans(self, groups: Iterable[int], columns: Collection[str] | None = None) -> list[Span]:
@@ -225,8 +225,8 @@ class PackReader:
             yield self._inside(start_of(chunk), chunk.total_compressed_size)
 
     def _inside(self, start: int, length: int) -> Span:
-        if start < 0 or length < 0 or start + length > self._size:
-            raise self._damaged(f"a column is said to lie beyond its {self._size} bytes")
+        if start < 0 or length < 0 or start + length > self.size:
+            raise self._damaged(f"a column is said to lie beyond its {self.size} bytes")
         return start, length
 
     # ------------------------------------------------------------------------------------------ ids
@@ -287,7 +287,7 @@ class PackReader:
         """None where there is none at hand: it is not worth a request of its own."""
         chunk = self._id_chunk(group)
         offset, length = chunk.bloom_filter_offset, chunk.bloom_filter_length
-        start = self._size - len(self._end)
+        start = self.size - len(self._end)
         if not offset or not length or offset < start:
             return None
         return BloomFilter(memoryview(self._end)[offset - start : offset - start + length])

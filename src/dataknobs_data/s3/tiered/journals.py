@@ -70,6 +70,10 @@ class Journals:
         self._lister = Lister(caller, keys)
         self._finished: set[str] = set()
 
+    def know(self, other: Journals) -> None:
+        """What another one of the same database has found out."""
+        self._finished = set(other._finished)
+
     # ------------------------------------------------------------------ a load about itself
     def open(
         self, birth: str, packs: Iterable[str], deadline: Deadline | None = None, *, job: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import cast
 
 from dataknobs_data.documents import Document, Verb
@@ -14,6 +15,7 @@ from dataknobs_data.s3.deleting import Deleter
 from dataknobs_data.s3.layout import ApplyMany, Layout, Parts, Writers
 from dataknobs_data.s3.objects import Stored, outlined
 from dataknobs_data.s3.probe import Capabilities
+from dataknobs_data.s3.rehearsal.script import Script
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.tiered.bulks import TieredBulk
@@ -25,6 +27,8 @@ from dataknobs_data.s3.tiered.packed import TieredPacks
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places
 from dataknobs_data.s3.tiered.remembering import Folded
+from dataknobs_data.s3.tiered.rehearsal.packing import RehearsedPacks
+from dataknobs_data.s3.tiered.rehearsal.table import RehearsedTable
 from dataknobs_data.s3.tiered.removing import TieredRemover
 from dataknobs_data.s3.tiered.rewriting import emptied
 from dataknobs_data.s3.tiered.scanning import Scanner
@@ -163,7 +167,28 @@ class TieredLayout(Layout):
 
     def close(self) -> None:
         self.table.close()
+    def rehearsed(self, parts: Parts, script: Script, made: Writers | None) -> RehearsedTiers:
+        return RehearsedTiers(parts, self.table, script, made)
+
 
 
 def _tiers(writers: Callable[[], Writers]) -> Tiers:
     return cast(TieredWriters, writers()).tiers
+class RehearsedTiers(TieredLayout):
+    """The layout of a rehearsal."""
+
+    def __init__(self, parts: Parts, real: Table, script: Script, made: Writers | None) -> None:
+        super().__init__(parts, RehearsedTable(real, parts, script))
+        self._script = script
+        self._real = cast(TieredWriters, made).tiers if made else None
+
+    def writers(self, found: Capabilities, check_key: Callable[[str], None]) -> TieredWriters:
+        made, real = super().writers(found, check_key), self._real
+        packs = self.uploads = RehearsedPacks(self.parts, found, self._script)
+        made.tiers = replace(made.tiers, packs=packs)
+        if real:
+            made.tiers.journals.know(real.journals)
+            made.tiers.folded.know(real.folded)
+        return made
+
+

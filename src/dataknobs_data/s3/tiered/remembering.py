@@ -29,6 +29,11 @@ class Folded:
         self._commits: list[_Folded] = []
         self._lock = threading.Lock()
 
+    def know(self, other: Folded) -> None:
+        """What another one remembers."""
+        with other._lock:
+            self._commits = list(other._commits)
+
     def add(self, version: int, lines: Mapping[str, Listed]) -> None:
         """A commit has folded these."""
         with self._lock:

@@ -61,21 +61,21 @@ class Readers:
 
     def pack(self, pack: Packed) -> PackReader:
         """The reader of a pack."""
-        return self._reader(pack.path, pack.size, pack.tail, pack.tail_crc)
+        return self._reader(pack, pack.path, pack.size, pack.tail, pack.tail_crc)
 
     def ids(self, pack: Packed) -> PackReader:
         """What answers questions about ids, births and revisions alone: the companion, which is never archived, or the pack."""
         if pack.companion_size is None:
             return self.pack(pack)
         tail, tail_crc = pack.companion_tail, pack.companion_tail_crc
-        return self._reader(companion_of(pack.path), pack.companion_size, tail, tail_crc)
+        return self._reader(pack, companion_of(pack.path), pack.companion_size, tail, tail_crc)
 
-    def _reader(self, path: str, size: int, tail: int | None = None, tail_crc: int | None = None) -> PackReader:
+    def _reader(self, pack: Packed, path: str, size: int, tail: int | None, tail_crc: int | None) -> PackReader:
         with self._lock:
             if path in self._held:
                 self._held.move_to_end(path)
                 return self._held[path][0]
-            reader = self._made(path, size, tail, tail_crc)
+            reader = self._made(pack, path, size, tail, tail_crc)
             cost = min(size, tail or TAIL_GUESS)
             self._held[path] = reader, cost
             self._bytes += cost
@@ -83,7 +83,7 @@ class Readers:
                 self._bytes -= self._held.popitem(last=False)[1][1]
             return reader
 
-    def _made(self, path: str, size: int, tail: int | None, tail_crc: int | None) -> PackReader:
+    def _made(self, pack: Packed, path: str, size: int, tail: int | None, tail_crc: int | None) -> PackReader:
         name = self._keys.table_file(path)
         return PackReader(self._ranges(path), size, tail, tail_crc=tail_crc, name=name, held=self._columns)
 

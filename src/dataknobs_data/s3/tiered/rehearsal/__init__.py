@@ -1,0 +1,1 @@
+"""The table tier in rehearsals: packs whose columns are not read."""

@@ -1,0 +1,56 @@
+"""In which row groups the rows lie that stand first in a sorted result."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from heapq import nsmallest
+
+from dataknobs_data.query import SortSpec
+from dataknobs_data.s3.rehearsal.script import Matches
+from dataknobs_data.s3.table.prune import PackFacts
+from dataknobs_data.s3.table.shape import ID
+from dataknobs_data.s3.tiered.rehearsal.shares import places
+
+
+def best_counts(matches: Matches, sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts]]) -> list[int]:
+    """How many of the `first` rows lie in each of the row groups; of each is told how many of its rows match."""
+    counts = [count for count, _ in groups]
+    if sum(counts) <= first:
+        return counts
+    if matches is Matches.LIKELY and (found := _by_bounds(sort, first, groups)) is not None:
+        return found
+    return _scattered(first, counts)
+
+
+def _by_bounds(sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts]]) -> list[int] | None:
+    """If values lie evenly between the bounds of their groups; None where bounds are not known."""
+    name = ID if sort.field == "id" else sort.field
+    filled = [(number, count, facts.stats) for number, (count, facts) in enumerate(groups) if count]
+    bounds = places(*(side.get(name) for _, _, stats in filled for side in (stats.least, stats.most)))
+    if bounds is None:
+        return None
+    sign = -1 if sort.descending else 1
+    values = []
+    for place, (number, count, _) in enumerate(filled):
+        low, high = bounds[2 * place : 2 * place + 2]
+        best, worst = (high, low) if sort.descending else (low, high)
+        values += [(sign * (best + (worst - best) * (row + 0.5) / count), number) for row in range(min(count, first))]
+    chosen = Counter(number for _, number in nsmallest(first, values))
+    return [chosen[number] for number in range(len(groups))]
+
+
+def _scattered(first: int, counts: Sequence[int]) -> list[int]:
+    """Over as many row groups as may be, those that are no neighbors before all: that takes the most requests."""
+    order = [*range(0, len(counts), 2), *range(1, len(counts), 2)]
+    filled = [number for number in order if counts[number]]
+    chosen = [0] * len(counts)
+    for number in filled:
+        if first:
+            chosen[number] += 1
+            first -= 1
+    for number in filled:
+        more = min(first, counts[number] - chosen[number])
+        chosen[number] += more
+        first -= more
+    return chosen

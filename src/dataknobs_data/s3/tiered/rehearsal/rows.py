@@ -1,0 +1,104 @@
+"""Rows made up for a scan, so many of each row group as a script says, with ids that tell where they lie."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from dataknobs_data.matching import id_bounds
+from dataknobs_data.s3.rehearsal.script import Matches, Script
+from dataknobs_data.s3.table.groups import group_facts
+from dataknobs_data.s3.table.packs import GROUP_BYTES
+from dataknobs_data.s3.table.prune import PackFacts, must_match
+from dataknobs_data.s3.table.reading import PackReader
+from dataknobs_data.s3.table.shape import ID, METADATA, SYSTEM
+from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.rehearsal.best import best_counts
+from dataknobs_data.s3.tiered.rehearsal.shares import distinct_in, share
+
+_MADE_UP = "\x00\x7f\x00"
+"""Stands in ids of rows that were made up, before the numbers of row group and row."""
+
+
+def group_of(id: str) -> int | None:
+    """The row group of a row that was made up; None for a real id."""
+    _, mark, numbers = id.rpartition(_MADE_UP)
+    return int(numbers.split(":")[0]) if mark else None
+
+
+class RowsOf:
+    """Of one pack. `carried`: parts of rows that are left over from other row groups, for all packs of a script."""
+
+    def __init__(self, script: Script, pack: Packed, carried: list[float]) -> None:
+        self.script = script
+        self._pack = pack
+        self._carried = carried
+        self._counts: dict[int, int] = {}
+        self._start = id_bounds(script.query.expression).prefix
+
+    def table(self, reader: PackReader, groups: Sequence[int], columns: Sequence[str] | None) -> pa.Table:
+        """What is read of these row groups: ids, and as much of the rest as it takes to make documents of them, where all
+        columns are asked for by their names."""
+        new = [group for group in groups if group not in self._counts]
+        self._note(reader, groups)
+        self._counts.update(zip(new, self._counted(reader, new), strict=True))
+        ids = [id for group in groups for id in self._ids(reader, group)]
+        table = pa.table({ID: pa.array(ids, pa.string())})
+        return _filled(table, reader) if columns is not None and METADATA in columns else table
+
+    def _note(self, reader: PackReader, groups: Sequence[int]) -> None:
+        self.script.packs.add(self._pack.path)
+        for group in groups:
+            self.script.groups[self._pack.path, group] = reader.metadata.row_group(group).num_rows
+
+    def _ids(self, reader: PackReader, group: int) -> list[str]:
+        low = max(reader.id_bounds[group][0] or "", self._start)
+        return [f"{low}{_MADE_UP}{group}:{row:08d}" for row in range(self._counts[group])]
+
+    # ------------------------------------------------------------------ how many
+    def _counted(self, reader: PackReader, groups: Sequence[int]) -> list[int]:
+        query = self.script.query
+        matching = [self._matching(reader, group) for group in groups]
+        if query.sort_specs and query.limit_value is not None:
+            first = query.offset_value + query.limit_value
+            return best_counts(self.script.matches, query.sort_specs[0], first, [
+                (count, self._facts(reader, group)) for group, count in zip(groups, matching, strict=True)
+            ])  # fmt: skip
+        return matching
+
+    def _facts(self, reader: PackReader, group: int) -> PackFacts:
+        return group_facts(reader, group, self._pack.rest_names, self._pack.stats)
+
+    def _matching(self, reader: PackReader, group: int) -> int:
+        rows, matches = int(reader.metadata.row_group(group).num_rows), self.script.matches
+        expression = self.script.query.expression
+        if matches is Matches.NOTHING:
+            return 0
+        facts = self._facts(reader, group)
+        if expression is None or matches in (Matches.ALL, Matches.VAIN) or must_match(expression, facts):
+            return rows
+        if matches is Matches.SPARSE:
+            return 1 - group % 2
+        return (
+            self._likely(rows * share(expression, facts, distinct_in(reader, group)))
+            if matches is Matches.LIKELY
+            else 0
+        )
+
+    def _likely(self, number: float) -> int:
+        """A whole number of rows; what is over counts with the next row group."""
+        whole = int(number + self._carried[0])
+        self._carried[0] += number - whole
+        return whole
+
+
+def _filled(table: pa.Table, reader: PackReader) -> pa.Table:
+    """With rows as wide as real ones, which decides how many are read ahead."""
+    widest = max(reader.metadata.row_group(group).num_rows for group in reader.groups)
+    text = json.dumps({"": " " * (GROUP_BYTES // max(widest, 1))})
+    for name, kind in SYSTEM.items():
+        if name not in (ID, METADATA):
+            table = table.append_column(name, pa.nulls(table.num_rows, kind.arrow))
+    return table.append_column(METADATA, pa.repeat(pa.scalar(text), table.num_rows))
