@@ -188,6 +188,8 @@ def test_an_identity_can_do_everything_with_the_database_and_nothing_beside_it(a
     for call in (lambda: stranger.read("secret"), stranger.count, lambda: stranger.delete("secret")):
         assert denied(call), "the other prefix of the bucket"
     assert denied(db.versioning), "that is for administrators"
+    past = db.at(timestamp=db.history("own")[0].at)
+    assert (past.read("own"), past.count()) == (None, 0), "when everything was deleted"
     assert denied(db.policy.get)
 
 

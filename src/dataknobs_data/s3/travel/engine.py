@@ -115,7 +115,7 @@ def past_of(live: S3Engine, table_version: int | None, timestamp: Instant | None
     else:
         raise QueryError("at() takes one of the two: table_version=…, or timestamp=…")
     clock = clock_of(live.control)
-    if not clock.versions:
+    if clock.versions is False:
         _refuse_unversioned(live, f"table version {version}" if second is None else shown(second))
     moment = _committed(live, version) if version is not None else Moment(second or clock.now)
     if moment.second > clock.now:

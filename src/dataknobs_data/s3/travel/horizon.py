@@ -35,21 +35,42 @@ PARTS = "-"
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What the bucket says of itself: the second that it is there, and whether it ever kept versions."""
+    """The second that it is by the store's clock, and whether the bucket ever kept versions; None: that may not be seen."""
 
     now: datetime
-    versions: bool
+    versions: bool | None
 
 
 def clock_of(control: Control) -> Clock:
-    """1 request. Raises IncompatibleStoreError where the store does not tell its time."""
-    answer = control.send("GetBucketVersioning", "reading whether versions are kept")
-    date = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
-    if not date:
+    """1 request; 2 where the identity may not see the switch. Raises IncompatibleStoreError where the store does not tell its
+    time."""
+    operation, doing = "GetBucketVersioning", "reading whether versions are kept"
+    try:
+        answer = control.attempt(operation)
+    except Fault as fault:
+        if fault.kind is not Kind.DENIED:
+            raise control.error(operation, doing, fault) from fault
+        return Clock(_time(control, _head_time(control, control.error(operation, doing, fault))), None)
+    text = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date")
+    return Clock(_time(control, parsedate_to_datetime(text) if text else None), bool(answer.get("Status")))
+
+
+def _head_time(control: Control, error: DataknobsDataError) -> datetime | None:
+    """The store's time, from an object that every database has. Raises `error` where it cannot be seen."""
+    try:
+        return control.caller.send("HeadObject", lambda store: store.head(control.keys.format)).now
+    except Fault as fault:
+        if fault.kind in (Kind.DENIED, Kind.MISSING):
+            raise error from fault
+        raise control.error("HeadObject", "asking for the store's time", fault) from fault
+
+
+def _time(control: Control, now: datetime | None) -> datetime:
+    if now is None:
         raise IncompatibleStoreError(
             f"{control.place}: this store does not tell its time (the header Date), so nothing has an age"
         )
-    return Clock(whole_second(parsedate_to_datetime(date)), bool(answer.get("Status")))
+    return whole_second(now)
 
 
 class Horizon:
@@ -66,7 +87,7 @@ class Horizon:
         """What one should know of it. Raises TimeTravelError where it cannot be answered."""
         since = self._versioned_since()
         if since is None:
-            refuse(self._moment, "versioning was switched on only now: nothing has been written since")
+            refuse(self._moment, "nothing proves that versions are kept; enable_versioning() does, from now on")
         days, notes = self._days()
         kept = None if days is None else self._clock.now - timedelta(days=days)
         earliest = max(since, kept or since)
