@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from dataknobs_data.exceptions import ConfigurationError, QueryError, RecordArch
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
+from tests.servers import S3Server, new_bucket_name, open_client
 
 pytestmark = pytest.mark.parametrize("s3_server", ["moto_server"], indirect=True)
 
@@ -260,3 +262,79 @@ def test_it_works_end_to_end_in_an_archive_class(bench: S3Bench) -> None:
     assert db.restore(error, wait=True).done
     assert sorted(record["n"] for record in db.search()) == sorted([1, 100, 0, *range(3, 20)])
     assert db.read("r001")["n"] == 100  # type: ignore[index]
+
+
+# ---------------------------------------------------------------------------------------------- rules that archive packs
+@pytest.fixture
+def own(s3_server: S3Server) -> Iterator[S3Bench]:
+    """A bucket of its own."""
+    with ExitStack() as ends:
+        client = ends.enter_context(open_client(s3_server))
+        s3_server.create_bucket(bucket := new_bucket_name())
+        yield S3Bench(s3_server, client, bucket, ends)
+
+
+def companions(bench: S3Bench) -> int:
+    return sum("/_ids/" in path for path in bench.paths())
+
+
+def test_packs_get_companions_before_a_rule_archives_them(own: S3Bench) -> None:
+    db = own.open(**TIERED)
+    for first in (0, 10):
+        load(db, first, 10)
+    rule = {"transition": {"GLACIER": 30}, "larger_than_bytes": 1000}
+    assert "2 of 2 packs have no companion" in "\n".join(db.lifecycle.preview(**rule).notes)  # type: ignore[arg-type]
+    assert companions(own) == 0, "a dry run"
+    assert db.lifecycle.add(transition={"STANDARD_IA": 30}).applied
+    assert companions(own) == 0, "nothing is unreadable there"
+    plan = db.lifecycle.add(**rule)  # type: ignore[arg-type]
+    assert any("2 packs got a companion" in note for note in plan.notes)
+    assert not any("no companion" in note for note in plan.notes)
+    assert companions(own) == 2
+    other = own.connect(**TIERED)
+    load(other, 20, 10)
+    assert companions(own) == 3, "whoever knows the table writes them from now on"
+    load(db, 30, 10)
+    assert companions(own) == 4
+    assert db.lifecycle.dangers() == []
+    archive(own, *packs(own))
+    other = own.connect(**TIERED)
+    assert (other.count(), len(other.list_ids()), other.exists("r015")) == (40, 40, True)
+    assert other.update("r015", Record({"n": -1}))
+    assert other.delete("r016")
+    assert other.batch_update([(f"r{n:03}", Record({"n": -1})) for n in range(3)]) == [True] * 3
+    assert other.count() == 39
+    assert caught(other.search).context["packs"] == packs(own)
+
+
+def test_rules_of_others_that_archive_packs_are_named(own: S3Bench, caplog: pytest.LogCaptureFixture) -> None:
+    db = own.open(**TIERED)
+    load(db, 0, 10)
+    where = {"Prefix": f"{own.prefix}_table/packs/"}
+    move = {"Days": 30, "StorageClass": "GLACIER"}
+    theirs: Any = {"Rules": [{"ID": "theirs", "Status": "Enabled", "Filter": where, "Transitions": [move]}]}
+    own.client.put_bucket_lifecycle_configuration(Bucket=own.bucket, LifecycleConfiguration=theirs)
+    (danger,) = db.lifecycle.dangers()
+    assert "rule 'theirs' archives packs to GLACIER after 30 days, which have no companions" in danger
+    assert db.compact().warnings == (danger,)
+    assert db.lifecycle.write_companions() == 1
+    assert db.lifecycle.write_companions() == 0
+    assert db.lifecycle.dangers() == []
+    with pytest.raises(ConfigurationError, match="layout 'objects'"):
+        own.connect(prefix="elsewhere/", layout="objects").lifecycle.write_companions()
+
+
+def test_companions_of_packs_that_are_archived_already_are_asked_for(own: S3Bench) -> None:
+    db = own.open(**TIERED)
+    load(db, 0, 10)
+    load(db, 10, 10)
+    archive(own, packs(own)[0])
+    db = own.connect(**TIERED)
+    plan = db.lifecycle.add(transition={"GLACIER": 30})
+    assert any(
+        "1 pack without companion in an archive already" in note and packs(own)[0] in note for note in plan.notes
+    )
+    assert companions(own) == 1
+    own.client.restore_object(Bucket=own.bucket, Key=packs(own)[0], RestoreRequest={"Days": 1})
+    assert db.lifecycle.write_companions() == 1
+    assert db.lifecycle.dangers() == []

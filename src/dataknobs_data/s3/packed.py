@@ -51,6 +51,10 @@ class PackedRecords:
         """The packs of the table that may hold records which an expression finds: each as a whole, as packs are kept."""
         return []
 
+    def indexed(self) -> bool:
+        """Whether all packs have companions, and those to come will."""
+        return True
+
     def documents(self, listed: Mapping[str, Listed]) -> Mapping[str, Listed]:
         """Of objects in a listing, by id, those that are documents."""
         return listed
@@ -65,7 +69,7 @@ def without_ids_note(packs: Sequence[PackFile]) -> str | None:
     if not number:
         return None
     return (
-        f"{number:,} of {len(packs):,} packs have no companion with their ids: once such a pack is archived, its records cannot "
-        "even be counted, listed, created anew, updated or deleted until it is restored. Packs are written with companions "
-        "where storage_class is an archive class; to give them to packs that there are is not supported yet"
+        f"{number:,} of {len(packs):,} packs have no companion with their ids yet: once such a pack is archived, its records cannot "
+        "even be counted, listed, created anew, updated or deleted until it is restored. lifecycle.add() writes what is missing "
+        "before it sets a rule, lifecycle.write_companions() at any time"
     )

@@ -24,6 +24,9 @@ finished creations)."""
 IDS, IDS_TAIL, IDS_TAIL_CRC = "ids", "ids_tail", "ids_tail_crc"
 """Of the pack's companion: its bytes (without it: there is none), those of its tail, and their CRC-32."""
 
+WANTED = "dataknobs.companions"
+"""In the table's configuration: "true" where packs are to have companions, whatever their storage class."""
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -128,6 +131,11 @@ def tags_of(pack: Pack, load: str | None = None) -> dict[str, str]:
     if load is not None:
         tags[LOAD] = load
     return tags
+
+
+def are_wanted(snapshot: Snapshot | None) -> bool:
+    """Whether the table asks for companions."""
+    return snapshot is not None and snapshot.metadata.configuration.get(WANTED) == "true"
 
 
 def companion_tags(companion: Companion) -> dict[str, str]:

@@ -22,7 +22,7 @@ from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.table.snapshot import Commit, Snapshot
 from dataknobs_data.s3.tiered.loading import OPERATION as LOAD
 
-COMPACTION, CREATION = "COMPACT", "CREATE TABLE"
+COMPACTION, CREATION, INDEXING = "COMPACT", "CREATE TABLE", "INDEX"
 LISTED = "listed"
 """Parameter of a compaction's commit: the store's time before it began to list objects."""
 
@@ -55,7 +55,7 @@ class Ages:
     def _may_have_moved(self, commit: Commit) -> bool:
         """Whether it took rows away or moved them; or, for what is not remembered, one before it."""
         is_first_known = commit is self._commits[0] and commit.version > 0
-        return is_first_known or _operation(commit) not in ADDS_ONLY
+        return is_first_known or _operation(commit) not in ADDS_ONLY | {INDEXING}
 
     @property
     def newest_change(self) -> int | None:

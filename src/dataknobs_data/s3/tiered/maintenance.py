@@ -6,6 +6,7 @@ Raises public errors.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from dataknobs_data.exceptions import ConfigurationError
@@ -15,6 +16,7 @@ from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.tiered.compaction import Compaction
 from dataknobs_data.s3.tiered.dataset import PackDataset, pack_dataset
 from dataknobs_data.s3.tiered.dropping import Progress
+from dataknobs_data.s3.tiered.indexing import Indexed, Indexing
 from dataknobs_data.s3.tiered.journals import Journals
 from dataknobs_data.s3.tiered.overview import history, table_stats
 from dataknobs_data.s3.tiered.reports import CompactReport, LogEntry, TableStats, VacuumReport
@@ -38,7 +40,14 @@ class Maintenance:
         """See S3Database.compact."""
         tiers = self._tiers()
         with translated("compacting", self._parts.place):
-            return Compaction(tiers, tiers.can, on_progress).run(full=full, wait=wait)
+            report = Compaction(tiers, tiers.can, on_progress).run(full=full, wait=wait)
+            return replace(report, indexed=Indexing(tiers).heal())
+
+    def index(self) -> Indexed:
+        """Gives every pack a companion, and has those to come written with one."""
+        tiers = self._tiers()
+        with translated("writing companions of packs", self._parts.place):
+            return Indexing(tiers).run()
 
     def vacuum(self, retention: timedelta, *, dry_run: bool) -> VacuumReport:
         """See S3Database.vacuum."""

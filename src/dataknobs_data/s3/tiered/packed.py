@@ -11,7 +11,7 @@ from dataknobs_data.s3.objects import Found, Grave, Stored
 from dataknobs_data.s3.packed import Lying, PackedRecords, PackFile
 from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.table.prune import may_match
-from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.catalog import Packed, are_wanted
 from dataknobs_data.s3.tiered.front import front_of
 from dataknobs_data.s3.tiered.places import Places, alive, fresh
 from dataknobs_data.s3.tiered.table import Row
@@ -53,6 +53,10 @@ class TieredPacks(PackedRecords):
             return []
         lines = (line for page in self._parts.lister.pages(keys.packs) for line in page.items)
         return [_file(line, chosen[line.key]) for line in lines if line.key in chosen]
+
+    def indexed(self) -> bool:
+        view = self._places.table.look(None, "scan.table")
+        return are_wanted(view.snapshot) and all(pack.companion_size is not None for pack in view.packs)
 
     def documents(self, listed: Mapping[str, Listed]) -> Mapping[str, Listed]:
         return front_of(listed, self._parts.objects, self._parts.many).documents

@@ -14,12 +14,13 @@ from dataknobs_data.s3.removal import DELETE_KEYS
 from dataknobs_data.s3.settings import MIB
 from dataknobs_data.s3.store import PutOptions
 from dataknobs_data.s3.table.actions import Action, Add
+from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.packs import Pack
 from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import COLUMNS_MAX, Shape, folded
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.table.sweep import Fan, Source
-from dataknobs_data.s3.tiered.catalog import LOAD, tags_of
+from dataknobs_data.s3.tiered.catalog import IDS, LOAD, are_wanted, tags_of
 from dataknobs_data.streaming import windows
 
 PARQUET = "application/vnd.apache.parquet"
@@ -48,11 +49,17 @@ class Uploaded:
 class PackStore:
     """Uploads packs. Raises Fault where the store fails."""
 
-    def __init__(self, parts: Parts, found: Capabilities) -> None:
+    def __init__(self, parts: Parts, found: Capabilities, log: Log | None = None) -> None:
+        """`log`: of the table, which may ask for companions."""
         self._parts = parts
         self._can_tag = found.tags
-        self.companion = parts.settings.storage_class in COLD
+        self._cold = parts.settings.storage_class in COLD
+        self._log = log
+
+    @property
+    def companion(self) -> bool:
         """Whether packs are to be made with companions."""
+        return self._cold or (self._log is not None and are_wanted(self._log.known))
 
     def new_path(self) -> str:
         """The path of a pack that is about to be written."""
@@ -101,7 +108,7 @@ class PackStore:
         keys = [
             self._parts.keys.table_file(path)
             for pack in packs
-            for path in (pack.add.path, *([companion_of(pack.add.path)] if self.companion else []))
+            for path in (pack.add.path, *([companion_of(pack.add.path)] if IDS in (pack.add.tags or {}) else []))
         ]
         for some in windows(keys, DELETE_KEYS):
             self._delete(some)

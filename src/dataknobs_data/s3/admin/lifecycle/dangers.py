@@ -15,6 +15,9 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
 )
 from dataknobs_data.s3.keys import Keys
 
+COLD_TARGETS = ("GLACIER", "DEEP_ARCHIVE", "INTELLIGENT_TIERING")
+"""Classes from which not everything can be read at once: the last has archive tiers, for buckets that ask for them."""
+
 
 def endangering(rules: Iterable[Rule], keys: Keys, *, minimum: str | None = None, tiered: bool = False) -> list[str]:
     """What rules in effect would do to a database that they must not: delete its records, delete or archive its control
@@ -25,6 +28,16 @@ def endangering(rules: Iterable[Rule], keys: Keys, *, minimum: str | None = None
     """
     asked = (_dangers, _table_dangers) if tiered else (_dangers,)
     return [said for rule in enabled(rules) for ask in asked for said in ask(rule, keys, minimum or DEFAULT_MINIMUM)]
+
+
+def archiving_packs(rules: Iterable[Rule], keys: Keys) -> list[str]:
+    """What rules in effect archive packs, which they may: one sentence for each."""
+    return [
+        f"{_who(rule)} archives packs to {move['StorageClass']} {when(move)}"
+        for rule in enabled(rules)
+        for move in rule.get("Transitions", ())
+        if move["StorageClass"] in COLD_TARGETS and Selection.of(rule).meets(keys.packs)
+    ]
 
 
 def _table_dangers(rule: Rule, keys: Keys, minimum: str) -> Iterator[str]:

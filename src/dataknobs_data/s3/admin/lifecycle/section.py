@@ -5,8 +5,8 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from dataknobs_data.exceptions import (
     ConfigurationError,
@@ -14,7 +14,7 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
 from dataknobs_data.s3.admin.lifecycle.checks import Draft
-from dataknobs_data.s3.admin.lifecycle.dangers import endangering
+from dataknobs_data.s3.admin.lifecycle.dangers import archiving_packs, endangering
 from dataknobs_data.s3.admin.lifecycle.drafts import (
     UPLOADS_DAYS,
     check_name,
@@ -40,9 +40,13 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
 )
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.admin.versions import Versioning
+from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.spelling import did_you_mean
+
+if TYPE_CHECKING:
+    from dataknobs_data.s3.tiered.indexing import Indexed
 
 MINIMUM = "TransitionDefaultMinimumObjectSize"
 
@@ -56,8 +60,10 @@ class Lifecycle(Configuration):
 
     what = "lifecycle"
 
-    def __init__(self, control: Control) -> None:
+    def __init__(self, control: Control, index: Callable[[], Indexed] | None = None) -> None:
+        """`index`: gives all packs companions, where there may be packs."""
         super().__init__(control)
+        self._index = index
         self._names = Namespace(control.keys.prefix)
 
     # ------------------------------------------------------------------ looking
@@ -168,7 +174,9 @@ class Lifecycle(Configuration):
         refuse_deletion(drafts, may_delete, tiered=packed.exists)
         new = [rule for draft in drafts for rule in rules_of(draft, self._names, packs)]
         check_ids(new)
-        notes = [*notes, *notes_on(drafts, new, default_prices()), *(self._packs_notes(new) if packed.exists else [])]
+        notes = [*notes, *notes_on(drafts, new, default_prices())]
+        if packed.exists:
+            notes += [*([] if dry_run else self._indexed(new)), *self._packs_notes(new)]
         settings = self._control.settings
         notes += [*tag_note(drafts, settings.tags), *class_note(new, settings.storage_class), *self._version_notes(new)]
         bases = {base(draft.name) for draft in drafts}
@@ -191,14 +199,50 @@ class Lifecycle(Configuration):
 
         return self._change(decide, dry_run=dry_run)
 
+    # ------------------------------------------------------------------ packs
+    def write_companions(self) -> int:
+        """Gives every pack that lacks one the small companion by which its records are counted, listed, changed and deleted while
+        it lies in an archive; from now on packs are written with theirs. How many got one.
+
+        `add` and `merge` do so before they set a rule that archives packs; this is for rules that others set. Reads some columns
+        of each pack once. Raises ConfigurationError in the objects layout.
+        """
+        return self._written().packs
+
+    def _written(self) -> Indexed:
+        if self._index is None:
+            raise ConfigurationError(
+                "this database has layout 'objects': there are no packs that could have companions"
+            )
+        return self._index()
+
+    def _indexed(self, new: Sequence[Rule]) -> list[str]:
+        """Before the rules are set: companions for all packs, if they archive packs."""
+        if self._index is None or not archiving_packs(new, self._control.keys):
+            return []
+        done = self._written()
+        notes = [f"{counted(done.packs, 'pack')} got a companion with the ids"] if done.packs else []
+        if done.archived:
+            notes.append(
+                f"{counted(len(done.archived), 'pack')} without companion in an archive already (such as {done.archived[0]}): "
+                "restore by key, then call lifecycle.write_companions()"
+            )
+        return notes
+
     # ------------------------------------------------------------------ what one should know
     def dangers(self) -> list[str]:
         """What the bucket's rules, whoever's they are, will do to this database that they must not: delete its records, delete
-        or archive its control files. One sentence for each.
+        or archive its control files, archive packs that have no companions. One sentence for each.
         """
         found = self._read()
-        keys, tiered = self._control.keys, self._control.packed.exists
-        return endangering(_rules(found), keys, minimum=(found or {}).get(MINIMUM), tiered=tiered)
+        rules, keys, packed = _rules(found), self._control.keys, self._control.packed
+        dangers = endangering(rules, keys, minimum=(found or {}).get(MINIMUM), tiered=packed.exists)
+        cold = archiving_packs(rules, keys) if packed.exists else []
+        if cold:
+            with translated("looking at packs", self._control.place):
+                cold = [] if packed.indexed() else cold
+        without = "which have no companions, or not all of them: lifecycle.write_companions() writes those"
+        return [*dangers, *(f"{one}, {without}" for one in cold)]
 
     def _packs_notes(self, new: Sequence[Rule]) -> list[str]:
         with translated("listing packs", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
