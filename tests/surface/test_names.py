@@ -125,7 +125,7 @@ def s3_types(thing: Any) -> Iterator[type]:
 
 def ours_in(hint: Any) -> Iterator[type]:
     """The classes in an annotation that are the S3 database's own."""
-    if isinstance(hint, type) and hint.__module__.startswith("dataknobs_data.s3"):
+    if isinstance(hint, type) and hint.__module__.startswith(("dataknobs_data.s3", "dataknobs_data.select")):
         yield hint
     for part in hint if isinstance(hint, list) else get_args(hint):  # a list: what a callable is called with
         yield from ours_in(part)
@@ -141,7 +141,8 @@ def test_whatever_the_s3_database_hands_out_can_be_imported_from_where_it_is() -
         waiting += new
     assert {"Plan", "Version", "Lifecycle", "Restoration"} <= {one.__name__ for one in found}
     databases = {"S3Database", "SyncS3Database", "AsyncS3Database", "S3Past", "AsyncS3Past"}
-    assert set(there.__all__) == databases | {one.__name__ for one in found}
+    asynchronous = {"AsyncSqlResult"}
+    assert set(there.__all__) == databases | asynchronous | {one.__name__ for one in found}
     assert {getattr(there, one.__name__) for one in found} == found
     for one in found:
         assert not dataclasses.is_dataclass(one) or one.__dataclass_params__.frozen, one  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from dataknobs_data.aio import AsyncSection
 from dataknobs_data.backends.s3_reads import AsyncReadsPastArchives, ReadsPastArchives
+from dataknobs_data.backends.s3_sql import AnswersSql, AsyncAnswersSql
 from dataknobs_data.documents import check_id
 from dataknobs_data.engine import Engine
 from dataknobs_data.exceptions import DataknobsDataError
@@ -56,6 +57,8 @@ from dataknobs_data.s3.tiered.reports import (
 )
 from dataknobs_data.s3.travel.engine import PastEngine, past_of
 from dataknobs_data.s3.travel.moment import refuse_other
+from dataknobs_data.select.asynchronous import AsyncSqlResult
+from dataknobs_data.select.results import SqlResult
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.dataset import PackDataset
@@ -66,6 +69,7 @@ else:
 __all__ = [
     "AsyncS3Database",
     "AsyncS3Past",
+    "AsyncSqlResult",
     "BucketEncryption",
     "BucketLock",
     "BucketPolicy",
@@ -99,6 +103,7 @@ __all__ = [
     "S3Past",
     "SearchEstimate",
     "SizeClass",
+    "SqlResult",
     "StorageEstimate",
     "SyncS3Database",
     "TableStats",
@@ -113,7 +118,7 @@ __all__ = [
 logger = logging.getLogger("dataknobs_data.s3")
 
 
-class S3Database(ReadsPastArchives):
+class S3Database(AnswersSql, ReadsPastArchives):
     """Records as objects `{prefix}{id}.json` of a bucket, on AWS or any compatible store.
 
     The settings are those of `dataknobs_data.s3.settings.S3Settings`; only `bucket` is required. It connects on first
@@ -365,7 +370,7 @@ class S3Database(ReadsPastArchives):
         return Explain(self._s3(), self._creation)
 
 
-class AsyncS3Database(AsyncReadsPastArchives):
+class AsyncS3Database(AsyncAnswersSql, AsyncReadsPastArchives):
     """`S3Database` for asyncio. The methods of its sections are awaited: `await db.lifecycle.add(…)`."""
 
     sync_class = S3Database

@@ -1,0 +1,144 @@
+"""A statement from its text to its rows: parsed, its relations opened, its names bound, and carried out as its rows are read."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError, QueryError
+from dataknobs_data.runtime import Runtime
+from dataknobs_data.select.dialect import for_duckdb
+from dataknobs_data.select.failures import out_of_time, translated
+from dataknobs_data.select.parameters import checked
+from dataknobs_data.select.parsing import parsed, unparsed
+from dataknobs_data.select.relation import Binding, Opener, Relation
+from dataknobs_data.select.results import BATCH_ROWS, Cursor, SqlResult
+from dataknobs_data.select.rewriting import bound
+from dataknobs_data.select.sandbox import Limits, Sandbox
+from dataknobs_data.select.surveying import surveyed
+
+Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+
+class Statement:
+    """One statement, to be run once.
+
+    openers  the relations it may name; of those that it does not name none is opened
+    """
+
+    def __init__(
+        self, sql: str, parameters: Parameters, openers: Mapping[str, Opener], limits: Limits, runtime: Runtime
+    ) -> None:
+        if not (limits.seconds > 0 and math.isfinite(limits.seconds)):
+            raise QueryError(f"SQL: timeout is {limits.seconds}, but must be a number of seconds above 0")
+        self._sql = for_duckdb(sql)
+        self._parameters = parameters
+        self._openers = openers
+        self._known = _known(openers)
+        self._limits = limits
+        self._monotonic = runtime.monotonic
+        self._end = runtime.monotonic() + limits.seconds
+        self._cancelled = threading.Event()
+        self._sandbox: Sandbox | None = None
+
+    def run(self) -> SqlResult:
+        """Carries it out until its first rows are there. Raises QueryError for a statement that makes no sense, and what
+        opening the relations raises.
+        """
+        held = ExitStack()
+        try:
+            return SqlResult(self._run(held))
+        except BaseException:
+            held.close()
+            raise
+
+    def cancel(self) -> None:
+        """Ends it, soon, in whatever thread it is run; that raises DatabaseOperationError."""
+        self._cancelled.set()
+        sandbox = self._sandbox
+        if sandbox is not None:
+            sandbox.interrupt()
+
+    def _run(self, held: ExitStack) -> Cursor:
+        self._check()
+        sandbox = self._sandbox = Sandbox(self._limits)
+        held.callback(sandbox.close)
+        with translated(self._limits.memory_bytes):
+            statement = parsed(sandbox.connection, self._sql)
+            survey = surveyed(statement, self._known)
+            values = checked(self._parameters, survey.parameters)
+        relations = {name: self._opened(name, held) for name in sorted(survey.tables)}
+        names = bound(survey, relations)
+        sql = self._sql
+        if names.rewrite():
+            with translated(self._limits.memory_bytes):
+                sql = unparsed(sandbox.connection, statement)
+        return self._carried_out(sql, values, relations, names.bindings, held)
+
+    def _opened(self, name: str, held: ExitStack) -> Relation:
+        self._check()
+        relation = self._openers[name]()
+        held.callback(relation.close)
+        return relation
+
+    def _carried_out(
+        self,
+        sql: str,
+        values: Any,
+        relations: Mapping[str, Relation],
+        bindings: Mapping[str, Binding],
+        held: ExitStack,
+    ) -> Cursor:
+        from dataknobs_data.select.lazy import LazyDataset, Scans
+
+        assert self._sandbox is not None
+        sandbox, connection = self._sandbox, self._sandbox.connection
+        scans = Scans(self._check)
+        held.callback(scans.close)
+        held.callback(sandbox.close)  # before the scans are closed, and those before the relations
+        for name, relation in relations.items():
+            scan = scans.watched(partial(relation.scan, bindings[name]))
+            connection.register(name, LazyDataset(bindings[name].schema, scan))
+
+        def names() -> list[str]:
+            return sorted({name for relation in relations.values() for name in relation.names})
+
+        self._check()
+        sandbox.lock(self._end - self._monotonic())
+        try:
+            with translated(self._limits.memory_bytes, names):
+                found = connection.sql(sql, params=values)
+                types = [str(kind) for kind in found.types]
+                reader = found.to_arrow_reader(BATCH_ROWS)
+        except DataknobsDataError:
+            if scans.error is not None:
+                raise scans.error from None
+            self._check()
+            raise
+        self._check()
+        return Cursor(sandbox, reader, types, scans, held, self._check, self._limits.memory_bytes, names)
+
+    def _check(self) -> None:
+        """Raises where the statement is over."""
+        if self._cancelled.is_set():
+            raise DatabaseOperationError("SQL: it was canceled")
+        if self._monotonic() >= self._end:
+            raise out_of_time()
+
+
+def _known(openers: Mapping[str, Opener]) -> dict[str, str]:
+    """The relations by their names in lower case. Raises QueryError for names that SQL cannot tell apart, or not write."""
+    known: dict[str, str] = {}
+    for name in openers:
+        if not name:
+            raise QueryError("SQL: a database cannot be named '' in a statement")
+        other = known.setdefault(name.lower(), name)
+        if other != name:
+            raise QueryError(
+                f"SQL: the databases {other!r} and {name!r} differ only in case, which SQL does not tell apart"
+            )
+    return known

@@ -1,0 +1,290 @@
+"""What a statement reads: its tables, the names of columns in it, its stars, its parameters. Refuses what has no business in a
+statement over records.
+
+Tables come from nowhere else than the FROM clauses that are looked at here; a member of one that is not known here is
+refused, so that a newer DuckDB's inventions are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dataknobs_data.exceptions import QueryError
+from dataknobs_data.select.parsing import Tree
+from dataknobs_data.select.scopes import Name, Scope, Source, Star
+from dataknobs_data.spelling import did_you_mean
+
+TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row"})
+"""Those that make rows of their arguments alone. Others read files, settings, or memory (`arrow_scan` takes addresses)."""
+
+REFUSED = frozenset(
+    {"to_aggregate_state", "finalize", "combine", "combine_aggr", "write_log", "json_serialize_plan", "create_sort_key",
+     "variant_bytes_to_variant", "bitstring_byte_comparable", "timetz_byte_comparable", "nextval", "setval", "currval"}
+)  # fmt: skip
+"""Functions for the inside of an engine: they trust their arguments, or leave something behind."""
+
+_Deferred = list[Callable[[], None]]
+
+
+@dataclass
+class Survey:
+    """What was found.
+
+    tables      names of relations that are read
+    names       references to columns
+    stars       in the order of the text
+    parameters  identifiers: "1", "2", … or names
+    """
+
+    tables: set[str] = field(default_factory=set)
+    names: list[Name] = field(default_factory=list)
+    stars: list[Star] = field(default_factory=list)
+    parameters: set[str] = field(default_factory=set)
+
+
+def surveyed(statement: Tree, known: Mapping[str, str]) -> Survey:
+    """Of a whole statement. `known`: the relations there are, from their names in lower case to the names themselves.
+
+    Raises QueryError for a table that is not known, and for what is refused.
+    """
+    surveyor = _Surveyor(known)
+    surveyor.query(statement["node"], None, frozenset())
+    return surveyor.found
+
+
+class _Surveyor:
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self._known = known
+        self.found = Survey()
+
+    # ------------------------------------------------------------------------------------------ queries
+    def query(self, node: Tree, outer: Scope | None, tables: frozenset[str]) -> None:
+        """`tables`: names in lower case of common table expressions."""
+        tables = self._expressions_of_with(node, outer, tables)
+        scope = Scope(outer)
+        match node["type"]:
+            case "SELECT_NODE":
+                self._select(node, scope, tables)
+            case "SET_OPERATION_NODE":
+                for child in node["children"]:
+                    self.query(child, outer, tables)
+                self._expression(node["modifiers"], scope, tables)
+            case "RECURSIVE_CTE_NODE":
+                inner = tables | {node["cte_name"].lower()}
+                self.query(node["left"], outer, inner)
+                self.query(node["right"], outer, inner)
+            case other:
+                raise QueryError(f"SQL: only SELECT is carried out here, no {_words(other, '_QUERY_NODE', '_NODE')}")
+
+    def _expressions_of_with(self, node: Tree, outer: Scope | None, tables: frozenset[str]) -> frozenset[str]:
+        for entry in node["cte_map"]["map"]:
+            self.query(entry["value"]["query_node"], outer, tables)
+            self._expression([entry["value"][key] for key in ("key_targets", "payload_aggregates")], Scope(), tables)
+            tables |= {entry["key"].lower()}
+        return tables
+
+    def _select(self, node: Tree, scope: Scope, tables: frozenset[str]) -> None:
+        for later in self._source(node["from_table"], scope, tables):
+            later()
+        for item in node["select_list"]:
+            self._expression(item, scope, tables, listed=True)
+        for key, part in node.items():
+            if key == "modifiers":
+                self._modifiers(part, scope, tables)
+            elif key not in ("cte_map", "from_table", "select_list"):
+                self._expression(part, scope, tables)
+
+    def _modifiers(self, modifiers: list[Tree], scope: Scope, tables: frozenset[str]) -> None:
+        for modifier in modifiers:
+            orders = modifier.get("orders", [])
+            if len(orders) == 1 and orders[0]["expression"]["class"] == "STAR":
+                continue  # ORDER BY ALL: what was selected, whatever there is
+            self._expression(modifier, scope, tables)
+
+    # ------------------------------------------------------------------------------------------ FROM
+    def _source(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+        """Adds the sources of a FROM clause to `scope`; what is returned looks at its expressions, when all of them are there."""
+        match ref["type"]:
+            case "EMPTY":
+                return []
+            case "BASE_TABLE":
+                self._table(ref, scope, tables)
+                return []
+            case "JOIN":
+                return self._join(ref, scope, tables)
+            case "SUBQUERY":
+                scope.sources.append(Source(ref["alias"]))
+                return [lambda: self.query(ref["subquery"]["node"], scope, tables)]
+            case "EXPRESSION_LIST":
+                scope.sources.append(Source(ref["alias"]))
+                return [lambda: self._expression(ref["values"], scope, tables)]
+            case "TABLE_FUNCTION":
+                return self._table_function(ref, scope, tables)
+            case "SHOW_REF" if ref.get("query"):
+                scope.sources.append(Source(ref["alias"]))
+                return [lambda: self.query(ref["query"], scope.outer, tables)]
+            case "PIVOT":
+                return self._pivot(ref, scope, tables)
+            case other:
+                raise QueryError(f"SQL: FROM {_words(other, '_REF')} is not possible here")
+
+    def _table(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> None:
+        path = ref["qualified_name"]["path"]
+        name: str = path[-1]
+        if (len(path) == 1 or path[:-1] == ["recurring"]) and name.lower() in tables:
+            scope.sources.append(Source(ref["alias"] or name))
+            return
+        relation = self._known.get(name.lower()) if len(path) == 1 else None
+        if relation is None:
+            raise QueryError(
+                f"SQL: there is no table {'.'.join(path)!r}; {did_you_mean(name, self._known.values())} Files and other "
+                "databases are not within reach",
+                name=name,
+            )
+        if ref["column_name_alias"]:
+            raise QueryError(
+                f"SQL: the columns of {name} cannot be renamed in FROM: the fields of records have no order"
+            )
+        if ref["at_clause"]:
+            raise QueryError(f"SQL: {name} AT (…) is not possible here; db.at(timestamp=…) is a database of the past")
+        self.found.tables.add(relation)
+        scope.sources.append(Source(ref["alias"] or name, relation))
+
+    def _join(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+        before = len(scope.sources)
+        later = [*self._source(ref["left"], scope, tables), *self._source(ref["right"], scope, tables)]
+        members = [source for source in scope.sources[before:] if source.relation is not None]
+        if ref["ref_type"] == "NATURAL" and members:
+            raise QueryError(
+                f"SQL: NATURAL JOIN of {members[0].name} would compare every column that both have, _rest too: name them "
+                "with USING (…)"
+            )
+        for name in ref["using_columns"]:
+            reference = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": [name]}
+            self.found.names.append(Name(reference, Scope(None, members), (name,), []))
+        return [*later, lambda: self._expression(ref["condition"], scope, tables)]
+
+    def _table_function(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+        name = ref["function"]["function_name"].lower()
+        if name not in TABLE_FUNCTIONS:
+            raise QueryError(
+                f"SQL: the table function {name}() is not possible here: {did_you_mean(name, TABLE_FUNCTIONS)}"
+                if name.partition("_")[0] not in ("read", "glob", "parquet", "sniff")
+                else f"SQL: {name}() is not possible here: files are not within reach",
+                name=name,
+            )
+        scope.sources.append(Source(ref["alias"] or name))
+        return [lambda: self._expression(ref["function"]["arguments"], scope, tables)]
+
+    def _pivot(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+        inner = Scope(scope.outer)
+        later = self._source(ref["source"], inner, tables)
+        if inner.relations():
+            name = inner.relations()[0].name
+            verb = "UNPIVOT" if ref["unpivot_names"] else "PIVOT"
+            raise QueryError(
+                f"SQL: {verb} of {name} would keep all its other columns, _rest too: choose them first, as in {verb} (SELECT "
+                f"a, b FROM {name}) …"
+            )
+        scope.sources.append(Source(ref["alias"]))
+        expressions = [ref["aggregates"], ref["pivots"]]
+        return [*later, lambda: self._expression(expressions, inner, tables)]
+
+    # ------------------------------------------------------------------------------------------ expressions
+    def _expression(self, part: Any, scope: Scope, tables: frozenset[str], *, listed: bool = False) -> None:
+        if isinstance(part, list):
+            for one in part:
+                self._expression(one, scope, tables)
+        elif isinstance(part, dict):
+            if str(part.get("type", "")).endswith("_NODE"):
+                self.query(part, scope, tables)
+            elif (name := as_name(part, scope)) is not None:
+                name.listed = listed
+                self.found.names.append(name)
+            else:
+                self._other(part, scope, tables)
+
+    def _other(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
+        match part.get("class"):
+            case "STAR":
+                self._star(part, scope, tables)
+                return
+            case "LAMBDA":
+                self._lambda(part, scope, tables)
+                return
+            case "PARAMETER":
+                self.found.parameters.add(part["identifier"])
+            case "FUNCTION" | "WINDOW":
+                self._function(part["function_name"])
+        for one in part.values():
+            self._expression(one, scope, tables)
+
+    def _function(self, name: str) -> None:
+        if name.lower() in REFUSED or name.lower().startswith("__internal"):
+            raise QueryError(f"SQL: the function {name}() is not possible here", name=name)
+
+    def _star(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
+        self.found.stars.append(Star(part, scope))
+        for name in listed_names(part["expr"]) or ():
+            reference = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": [name]}
+            self.found.names.append(Name(reference, scope, (name,), []))
+        self._expression([part["replace_list"], part["expr"]], scope, tables)
+
+    def _lambda(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
+        """`x -> f(x)` makes a name of its own; but `->` may also take something out of JSON, and then its left side is a column."""
+        arrow = part.get("syntax_type") == "SINGLE_ARROW"
+        names = [Source(one, parameter=True) for one in _lambda_names(part["lhs"])]
+        if arrow:
+            self._expression(part["lhs"], scope, tables)
+        self._expression(part["expr"], Scope(scope, names), tables)
+
+
+def as_name(node: Tree, scope: Scope) -> Name | None:
+    """The reference that an expression is, with what is taken out of it; None for any other expression."""
+    inside: list[tuple[Tree, str | int]] = []
+    innermost = node
+    while innermost.get("class") == "OPERATOR" and innermost["type"] in ("STRUCT_EXTRACT", "ARRAY_EXTRACT"):
+        innermost, key_node = innermost["children"]
+        key = _key(key_node)
+        if key is None:
+            return None
+        inside.insert(0, (innermost, key))
+    if innermost.get("class") != "COLUMN_REF":
+        return None
+    nodes = [*(inner for inner, _ in inside[1:]), node]
+    steps = [(step, key) for step, (_, key) in zip(nodes, inside, strict=True)] if inside else []
+    return Name(node, scope, tuple(innermost["column_names"]), steps)
+
+
+def _key(node: Tree) -> str | int | None:
+    literal = node.get("literal") if node.get("class") == "CONSTANT" else None
+    match literal:
+        case {"kind": "STRING", "text": str(text)}:
+            return text
+        case {"kind": "INTEGER", "text": str(text)} if text.isdecimal():
+            return int(text)
+    return None
+
+
+def listed_names(expression: Tree | None) -> list[str] | None:
+    """The names in `COLUMNS(['a', 'b'])`; None for another kind of COLUMNS."""
+    if expression and expression.get("class") == "FUNCTION" and expression["function_name"] == "list_value":
+        keys = [_key(argument["expression"]) for argument in expression["arguments"]]
+        if all(isinstance(key, str) for key in keys):
+            return [str(key) for key in keys]
+    return None
+
+
+def _lambda_names(lhs: Tree) -> list[str]:
+    if lhs.get("class") == "COLUMN_REF":
+        return [str(lhs["column_names"][0])]
+    arguments = lhs.get("arguments", [])
+    return [name for argument in arguments for name in _lambda_names(argument["expression"])]
+
+
+def _words(kind: str, *endings: str) -> str:
+    for ending in endings:
+        kind = kind.removesuffix(ending)
+    return kind.replace("_", " ")
