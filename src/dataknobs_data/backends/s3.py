@@ -39,7 +39,7 @@ from dataknobs_data.s3.costs.prices import ClassPrices, Prices, Tier
 from dataknobs_data.s3.costs.restoring import Offer, RestoreEstimate
 from dataknobs_data.s3.costs.storage import StorageEstimate
 from dataknobs_data.s3.costs.usage import Usage
-from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate, WorkEstimate
+from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate
 from dataknobs_data.s3.delta import DeltaAddress, Options
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.recovery import Recovery
@@ -112,7 +112,6 @@ __all__ = [
     "Usage",
     "VacuumReport",
     "Version",
-    "WorkEstimate",
 ]
 
 logger = logging.getLogger("dataknobs_data.s3")
