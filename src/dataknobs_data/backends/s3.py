@@ -331,7 +331,9 @@ class S3Database(AnswersSql, ReadsPastArchives):
     @property
     def lifecycle(self) -> Lifecycle:
         """Rules that move records to other storage classes, or delete old versions and what is left of failed uploads."""
-        return Lifecycle(self._s3().control)
+        engine = self._s3()
+        tiered = engine.control.packed.exists
+        return Lifecycle(engine.control, (lambda: engine.maintenance().index()) if tiered else None)
 
     @property
     def replication(self) -> Replication:

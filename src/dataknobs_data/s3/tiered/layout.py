@@ -53,7 +53,7 @@ class TieredWriters:
             layout.table,
             layout.places,
             Journals(parts.caller, parts.keys),
-            PackStore(parts, found),
+            PackStore(parts, found, layout.table.log),
             check_key,
             found,
             Folded(),

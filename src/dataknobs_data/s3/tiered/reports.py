@@ -34,6 +34,7 @@ class CompactReport:
     adopted        loads that had died after their commit, and are finished now
     checkpoint     whether the log got one
     seconds        it took
+    indexed        packs that got the companion they lacked
     warnings       what lifecycle rules of the bucket will do to the database that they must not
     """
 
@@ -50,6 +51,7 @@ class CompactReport:
     adopted: int
     checkpoint: bool
     seconds: float
+    indexed: int = 0
     warnings: tuple[str, ...] = ()
 
     def followed_by(self, later: CompactReport) -> CompactReport:
