@@ -36,7 +36,7 @@ def packs(bench: S3Bench) -> list[str]:
 def archive(bench: S3Bench, *keys: str) -> None:
     """As a lifecycle rule does it."""
     for key in keys:
-        source = {"Bucket": bench.bucket, "Key": key}
+        source: Any = {"Bucket": bench.bucket, "Key": key}
         bench.client.copy_object(Bucket=bench.bucket, Key=key, CopySource=source, StorageClass="GLACIER")
 
 
@@ -59,7 +59,7 @@ def cold(bench: S3Bench) -> S3Database:
 def reads(bench: S3Bench, cold: S3Database) -> Iterator[list[str]]:
     """The keys of packs that are asked for."""
     seen: list[str] = []
-    store = cold._s3().control.caller._store  # type: ignore[attr-defined]
+    store: Any = cold._s3().control.caller._store
     ranges = store.get_range
 
     def get_range(key: str, *span: Any) -> Any:
@@ -164,8 +164,7 @@ def test_readable_packs_are_not_named(bench: S3Bench) -> None:
     assert "1 of 3 packs" in str(error)
     found = db.search(archived="skip")
     assert [record["n"] for record in found] == [*range(10), *range(20, 30)]
-    (error,) = found.errors
-    assert error.context["packs"] == packs(bench)[1:2]
+    assert [error.context["packs"] for error in found.errors] == [packs(bench)[1:2]]
     best = db.search(Query().sort("n", "DESC").limit(12), archived="skip")
     assert [record["n"] for record in best] == [*range(29, 19, -1), 9, 8]
 
@@ -241,7 +240,7 @@ def test_the_error_of_a_read_can_be_restored(bench: S3Bench, cold: S3Database) -
     assert len(cold.search(Query().filter("n", "<", 8))) == 9
     error = caught(cold.read, "r015")
     assert packs(bench)[1] in str(error)
-    assert cold.restore(error, wait=True).restored == ("r015",)
+    assert cold.restore(error, wait=True).packs == {packs(bench)[1]: "restored"}
     assert cold.read("r015")["n"] == 15  # type: ignore[index]
     with pytest.raises(QueryError, match="names no records and no packs"):
         cold.restore(RecordArchivedError("somebody's own"))
@@ -335,6 +334,52 @@ def test_companions_of_packs_that_are_archived_already_are_asked_for(own: S3Benc
         "1 pack without companion in an archive already" in note and packs(own)[0] in note for note in plan.notes
     )
     assert companions(own) == 1
-    own.client.restore_object(Bucket=own.bucket, Key=packs(own)[0], RestoreRequest={"Days": 1})
+    assert db.restore(Query(), wait=True).packs == {packs(own)[0]: "restored"}
     assert db.lifecycle.write_companions() == 1
     assert db.lifecycle.dangers() == []
+
+
+# ---------------------------------------------------------------------------------------------- compaction, vacuum
+def test_compaction_leaves_archived_packs_alone_until_they_are_restored(bench: S3Bench) -> None:
+    db = bench.open(**TIERED)
+    db.lifecycle.write_companions()
+    for first in (0, 10, 20):
+        load(db, first, 10)
+    archive(bench, *packs(bench)[:2])
+    db = bench.connect(**TIERED)
+    for id in ("r000", "r001", "r020"):
+        db.delete(id)
+    db.update("r002", Record({"n": -2}))
+    db.create(Record({"n": 5}, id="new"))
+    report = db.compact(full=True)
+    assert (report.archived, report.rewritten) == (2, 1)
+    assert (report.folded, report.buried) == (1, 1), "what has nothing to do with archived packs"
+    ((reason, number),) = report.left.items()
+    assert (number, "archived" in reason) == (3, True)
+    assert db.count() == 28
+    assert not db.exists("r000"), "its tombstone stays"
+    stats = db.stats()
+    assert stats.classes == {"GLACIER": 2, "STANDARD": 1}
+    assert stats.without_companion == 0
+    assert any("compact, once restored: 2 packs" in advice for advice in stats.advice)
+    assert db.restore(Query(), wait=True).done
+    report = db.compact(full=True)
+    assert (report.archived, report.folded, report.buried, dict(report.left)) == (0, 1, 2, {})
+    assert sorted(record["n"] for record in db.search()) == sorted([-2, 5, *range(3, 20), *range(21, 30)])
+
+
+def test_compaction_of_packs_without_companions_goes_on_too(bench: S3Bench) -> None:
+    db = bench.open(**TIERED)
+    for first in (0, 10, 20):
+        load(db, first, 10)
+    archive(bench, packs(bench)[1])
+    db = bench.connect(**TIERED)
+    db.create(Record({"n": 5}, id="a"))
+    assert db.compact(full=True).archived == 1
+    assert len(packs(bench)) == 4
+    error = caught(db.delete, "r011")
+    assert packs(bench)[1] in str(error)
+    assert db.restore(error, wait=True).done
+    assert db.delete("r011")
+    assert db.compact(full=True).archived == 0
+    assert db.count() == 30

@@ -54,7 +54,7 @@ class World:
         snapshot = self.log.refresh()
         assert snapshot
         folder = self.log.reader.folder(0, None)
-        return table_stats(snapshot, folder, listing, unfinished, pack_target_bytes=32 * MIB)
+        return table_stats(snapshot, folder, listing, unfinished, lines={}, pack_target_bytes=32 * MIB)
 
 
 # ---------------------------------------------------------------------------------------------- numbers
@@ -62,7 +62,8 @@ def test_an_empty_table() -> None:
     born = CommitTime(0, START)
     assert World().stats() == TableStats(
         version=0, packs=0, rows=0, bytes=0, sizes=(), columns={"age": "long", "name": "string"}, documents=0,
-        tombstones=0, hot_bytes=0, covering=0, oldest=born, newest=born, checkpoint=None, unfinished=(), advice=(),
+        tombstones=0, hot_bytes=0, covering=0, oldest=born, newest=born, checkpoint=None, unfinished=(), classes={},
+        without_companion=0, advice=(),
     )  # fmt: skip
 
 
@@ -90,7 +91,7 @@ def test_what_is_not_said_is_not_counted() -> None:
     assert found.covering == 1, "a pack without bounds may have any id"
     snapshot = world.log.refresh()
     assert snapshot
-    bare = table_stats(snapshot, Folder({}, {}, ()), {}, (), pack_target_bytes=MIB)
+    bare = table_stats(snapshot, Folder({}, {}, ()), {}, (), lines={}, pack_target_bytes=MIB)
     assert (bare.oldest, bare.newest, bare.checkpoint) == (None, None, None)
 
 

@@ -166,7 +166,7 @@ class S3Database(AnswersSql, ReadsPastArchives):
         Raises IncompatibleStoreError where the store has no conditional DELETE, ConfigurationError in the objects layout.
         """
         report = self._maintenance().compact(full=full, wait=wait, on_progress=on_progress)
-        return replace(report, warnings=self._dangers())
+        return replace(report, warnings=(*report.warnings, *self._dangers()))
 
     def _dangers(self) -> tuple[str, ...]:
         try:

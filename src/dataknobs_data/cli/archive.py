@@ -73,10 +73,10 @@ def restore(
         output.say(str(planned.estimate))
         asks = planned.estimate.requests["RestoreObject"]
         if asks and not yes:
-            output.ask(f"restore {planned.estimate.objects:,} records?")
+            what = "objects" if planned.packs else "records"
+            output.ask(f"restore {planned.estimate.objects:,} {what}?")
         come_back = _command(database, which, config)
-        chosen = [*planned.requested, *planned.in_progress, *planned.restored, *planned.not_archived, *planned.missing]
-        return _restore(db, chosen, come_back, json, days=days, tier=tier, wait=wait, timeout=timeout)
+        return _restore(db, planned, come_back, json, days=days, tier=tier, wait=wait, timeout=timeout)
 
 
 def _which(ids: list[str] | None, where: list[str] | None) -> list[str] | Query:
@@ -85,11 +85,11 @@ def _which(ids: list[str] | None, where: list[str] | None) -> list[str] | Query:
     return Query().and_(*map(parse_condition, where or ())) if where else expand_ids(ids or ())
 
 
-def _restore(db: S3Database, ids: list[str], come_back: str, json: bool, *, wait: bool, **how: Any) -> int:
+def _restore(db: S3Database, planned: Restoration, come_back: str, json: bool, *, wait: bool, **how: Any) -> int:
     errors: dict[str, Exception] = {}
     with _progress(wait) as show:
         try:
-            found = db.restore(ids, wait=wait, on_progress=show, **how)
+            found = db.restore(planned, wait=wait, on_progress=show, **how)
         except BatchError as error:
             found = error.context["restoration"]
             errors = dict(found.failed)
@@ -99,9 +99,9 @@ def _restore(db: S3Database, ids: list[str], come_back: str, json: bool, *, wait
     code = _show(found, json)
     for id, failure in errors.items():
         output.error(f"{id!r}: {failure}")
-    if found.waiting:
-        output.say(f"{len(found.waiting):,} cannot be read yet; see how far it is with: {come_back}")
-    return Exit.PARTLY if errors or (wait and found.waiting) else code
+    if waiting := [*found.waiting, *found.waiting_packs]:
+        output.say(f"{len(waiting):,} cannot be read yet; see how far it is with: {come_back}")
+    return Exit.PARTLY if errors or (wait and waiting) else code
 
 
 def _command(database: str, which: list[str] | Query, config: Any) -> str:
@@ -136,8 +136,9 @@ def _progress(wait: bool) -> Iterator[Callable[[Restoration], None] | None]:
         task = bar.add_task("restoring", total=None)
 
         def update(restoration: Restoration) -> None:
-            ready = len(restoration.restored)
-            bar.update(task, total=ready + len(restoration.waiting), completed=ready)
+            waiting = len(restoration.waiting) + len(restoration.waiting_packs)
+            ready = len(restoration.restored) + list(restoration.packs.values()).count("restored")
+            bar.update(task, total=ready + waiting, completed=ready)
 
         yield update
 
@@ -155,6 +156,7 @@ def _show(restoration: Restoration, json: bool) -> int:
         }
         for group, ids in groups.items():
             _print_lines([(id, group) for id in ids])
+        _print_lines([(f"pack {key}", shown) for key, shown in restoration.shown_packs()])
         if restoration.dry_run:
             print(restoration.estimate)
         output.say(restoration.summary(), "dim")
@@ -175,10 +177,15 @@ def _show_status(found: Sequence[RestoreStatus], json: bool) -> int:
     if json:
         print_json([asdict(one) for one in found])
     else:
-        _print_lines([(one.id, str(one).removeprefix(f"{one.id}: ")) for one in found if one.state != "missing"])
+        _print_lines([_state(one) for one in found if one.state != "missing"])
     missing = output.say_missing([one.id for one in found if one.state == "missing"])
     waiting = any(not one.readable and one.state != "missing" for one in found)
     return missing or (Exit.PARTLY if waiting else Exit.OK)
+
+
+def _state(one: RestoreStatus) -> tuple[str, str]:
+    how = str(one).removeprefix(f"{one.id or one.pack}: ")
+    return one.id or f"pack {one.pack}", how
 
 
 def _print_lines(lines: Sequence[tuple[str, str]]) -> None:

@@ -140,6 +140,8 @@ def words(report: CompactReport) -> str:
             "objects deleted": report.dropped,
             "dead loads finished": report.adopted,
             "packs rewritten": report.rewritten,
+            "packs left in archives": report.archived,
+            "companions written": report.indexed,
         }
     )
     if report.packs_before != report.packs_after:

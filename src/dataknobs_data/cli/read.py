@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from dataknobs_data.backends.s3_reads import ReadsPastArchives
 from dataknobs_data.cli import output
 from dataknobs_data.cli.conditions import parse_condition
 from dataknobs_data.cli.exits import Exit
@@ -30,6 +31,10 @@ Limit = Annotated[
 Offset = Annotated[int, typer.Option(min=0, metavar="N", show_default=False, help="Skip so many records first.")]
 Select = Annotated[
     list[str] | None, typer.Option(metavar="FIELD,...", help="Only these fields, in this order; may be repeated.")
+]
+
+SkipArchived = Annotated[
+    bool, typer.Option("--skip-archived", help="Leave out what has to be restored first, and say so on stderr.")
 ]
 
 
@@ -66,6 +71,7 @@ def search(
     limit: Limit = None,
     offset: Offset = 0,
     select: Select = None,
+    skip_archived: SkipArchived = False,
     metadata: Metadata = False,
     json: Json = False,
     table: Table = False,
@@ -79,33 +85,46 @@ def search(
     for field in sort or ():
         query.sort(field, SortOrder.DESC if desc else SortOrder.ASC)
     with open_target(database, config) as db:
+        how = _past_archives(db, skip_archived)
         if people:
-            shown = _print_found(db, query, metadata)
+            shown = _print_found(db, query, metadata, **how)
         else:
-            shown = _print_streamed(db, query, metadata)
+            shown = _print_streamed(db, query, metadata, **how)
     if shown == 0:
         output.say("no record matches" if where else "there are no records", "dim")
     return Exit.OK if shown else Exit.NOT_FOUND
 
 
-def _print_streamed(db: SyncDatabase, query: Query, metadata: bool) -> int:
-    with closing(db.stream_windows(query)) as windows:
+def _past_archives(db: SyncDatabase, skip: bool) -> dict[str, Any]:
+    if skip and not isinstance(db, ReadsPastArchives):
+        raise ConfigurationError("--skip-archived: only databases on S3 have archives")
+    return {"archived": "skip"} if skip else {}
+
+
+def _print_streamed(db: SyncDatabase, query: Query, metadata: bool, **how: Any) -> int:
+    with closing(db.stream_windows(query, **how)) as windows:
         return sum(output.print_lines(window, metadata=metadata) for window in windows)
 
 
-def _print_found(db: SyncDatabase, query: Query, metadata: bool) -> int:
+def _print_found(db: SyncDatabase, query: Query, metadata: bool, **how: Any) -> int:
     most = TABLE_ROWS if query.limit_value is None else query.limit_value
-    found = db.search(query.copy().limit(most + 1 if query.limit_value is None else most))
+    found = db.search(query.copy().limit(most + 1 if query.limit_value is None else most), **how)
     if found:
         output.print_table(found[:most], metadata=metadata, more=len(found) > most)
     return len(found)
 
 
-def count(database: Target, where: Where = None, config: Config = None, debug: Debug = False) -> int:
+def count(
+    database: Target,
+    where: Where = None,
+    skip_archived: SkipArchived = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> int:
     """Print how many records there are, or match the conditions."""
     query = _query(where)
     with open_target(database, config) as db:
-        print(db.count(query))
+        print(db.count(query, **_past_archives(db, skip_archived)))
     return Exit.OK
 
 

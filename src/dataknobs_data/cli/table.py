@@ -18,6 +18,7 @@ from dataknobs_data.cli.options import Config, Debug, DryRun, Json, JsonDocument
 from dataknobs_data.cli.plans import print_json
 from dataknobs_data.cli.targets import open_s3
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.costs.estimate import money
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.reports import CommitTime, LogEntry, SizeClass, TableStats, VacuumReport
@@ -87,6 +88,11 @@ def _say(report: VacuumReport) -> None:
         output.say(f"{'to be deleted' if report.dry_run else 'deleted'}: {found}")
     else:
         output.say("nothing to delete")
+    if report.early:
+        output.say(
+            f"{report.early:,} file{_s(report.early)} in a class that is paid for a minimum time, which is not over: "
+            f"{money(report.early_dollars)} or more"
+        )
     reasons = {
         "were part of the table within the retention": report.kept_for_readers,
         "belong to loads under way": report.kept_for_loads,
@@ -180,6 +186,8 @@ def _lines(found: TableStats) -> Iterable[tuple[str, str]]:
     yield "table", f"version {found.version}: {rows} rows in {found.packs:,} packs, {found.bytes:,} bytes"
     for size in found.sizes:
         yield f"  {_class(size)}", f"{size.packs:,} packs, {size.bytes:,} bytes"
+    if set(found.classes) - {"STANDARD"}:
+        yield "  by class", ", ".join(f"{count:,} {name}" for name, count in sorted(found.classes.items()))
     yield "columns", ", ".join(f"{name} {kind}" for name, kind in found.columns.items()) or "none"
     yield "oldest commit", _commit(found.oldest)
     yield "newest commit", _commit(found.newest)

@@ -32,7 +32,7 @@ _ADVICE = {
 }
 
 RESTORE_ADVICE = (
-    "restore it first (db.restore(id), or dataknobs-data restore) and read again when that is done: GLACIER takes minutes "
+    "restore it first (db.restore(error) with this error, db.restore(id), or dataknobs-data restore) and read again when that is done: GLACIER takes minutes "
     "(expedited), 3 to 5 hours (standard) or 5 to 12 (bulk); DEEP_ARCHIVE within 12 (standard) or 48 hours (bulk)"
 )
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html"""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dataknobs_data.documents import Document, check_id
-from dataknobs_data.exceptions import DataFormatError, QueryError, RecordArchivedError
+from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, QueryError, RecordArchivedError
 from dataknobs_data.expressions import Expression, Filter, LogicOperator, fold
 from dataknobs_data.matching import StoredRow, compile_expression, id_bounds
 from dataknobs_data.query import Query
@@ -24,8 +24,8 @@ Decision = Callable[[str, Document | None], bool | None]
 """Whether a record (its id, its content where that is known) satisfies a query; None: only its content tells."""
 
 
-Which = str | Iterable[str] | Query | RecordArchivedError | Restoration
-"""How somebody says what to restore: ids; a query; the error of a read that met archives; the plan that a dry run made."""
+Which = str | Iterable[str] | Query | DataknobsDataError | Restoration
+"""How somebody says what to restore: ids; a query; the RecordArchivedError of a read; the plan that a dry run made."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,15 @@ class Chooser:
     def _met(self, error: RecordArchivedError) -> list[Target]:
         """What a read could not read."""
         context = error.context
-        packs = context.get("packs") or []
-        ids = context.get("ids") or ([context["id"]] if "id" in context else [])
-        if not packs and not ids:
-            packs = [key for key in (context.get("pack"), context.get("key")) if key][:1]
+        packs = context.get("packs") or [key for key in (context.get("pack"), context.get("key")) if key][:1]
+        ids = context.get("ids") or ([context["id"]] if "id" in context and not packs else [])
         if not packs and not ids:
             raise QueryError(
                 "what to restore: this RecordArchivedError names no records and no packs; name ids, or give a query"
             )
         return [*self._named(ids), *map(WholePack, packs)]
 
-    def _named(self, which: str | Iterable[str]) -> list[str]:
+    def _named(self, which: str | Iterable[str] | DataknobsDataError) -> list[str]:
         if isinstance(which, (bytes, bytearray, Mapping)) or not isinstance(which, Iterable):
             raise QueryError(f"which records: give an id, ids or a Query, not {type(which).__name__}")
         ids = [check_id(id) for id in ([which] if isinstance(which, str) else which)]

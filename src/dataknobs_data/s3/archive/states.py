@@ -188,11 +188,14 @@ class Restoration:
         }
         return {name: len(ids) for name, ids in groups.items() if ids}
 
+    def shown_packs(self) -> list[tuple[str, str]]:
+        """Each pack with its group, in words."""
+        over = {"requested": "to be requested"} if self.dry_run else {}
+        return [(key, over.get(group, group.replace("_", " "))) for key, group in self.packs.items()]
+
     def pack_counts(self) -> dict[str, int]:
         """How many packs are in each group."""
-        shown = {"requested": "to be requested"} if self.dry_run else {}
-        names = (shown.get(group, group).replace("_", " ") for group in self.packs.values())
-        return dict(Counter(names))
+        return dict(Counter(group for _, group in self.shown_packs()))
 
     def summary(self) -> str:
         """One line."""

@@ -18,6 +18,8 @@ from dataknobs_data.spelling import did_you_mean
 GB = 1024**3
 """Bytes that AWS bills as one GB; the examples of https://aws.amazon.com/s3/faqs/ reckon so."""
 
+DAYS_OF_A_MONTH = 30
+
 PRICES_VARIABLE = "DATAKNOBS_PRICES"
 """Names a file to be used instead of the table that comes with this package."""
 
@@ -115,6 +117,12 @@ class Prices:
         billed = max(size, of.minimum_bytes) + of.overhead_bytes
         monitored = of.monitoring_per_1000 / 1000 if size >= of.monitored_from_bytes else 0.0
         return (billed * of.storage + of.overhead_standard_bytes * standard.storage) / GB + monitored
+
+    def early(self, storage_class: str, size: int, age: timedelta) -> float:
+        """Dollars for deleting an object of a class in which it has been so long: it is paid for `minimum_days` all the same."""
+        of = self.classes.get(storage_class)
+        left = (timedelta(days=of.minimum_days) - age) / timedelta(days=DAYS_OF_A_MONTH) if of else 0.0
+        return self.month(storage_class, size) * max(left, 0.0)
 
     def __str__(self) -> str:
         return f"prices of {self.region}, {self.dated}"

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from dataknobs_data.s3.costs.estimate import Amount, Estimate, counted, money, size, span
-from dataknobs_data.s3.costs.prices import GB, Prices
+from dataknobs_data.s3.costs.prices import DAYS_OF_A_MONTH, GB, Prices
 
 TIERS = ("Expedited", "Standard", "Bulk")
-DAYS_OF_A_MONTH = 30
 LARGE_BYTES = 250 * 1024**2
 """https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html"""
 

@@ -45,16 +45,21 @@ def archived_among(parts: Parts, packs: Sequence[Packed]) -> dict[str, RestoreSt
 
 
 class Readable:
-    """Which packs can be read now, found out once for each. Raises Fault."""
+    """Which packs can be read now, found out once for each. Raises Fault.
 
-    def __init__(self, parts: Parts) -> None:
+    Unless `of_all`, those without companions are taken to be readable, without a request: nobody should have archived them.
+    """
+
+    def __init__(self, parts: Parts, *, of_all: bool = False) -> None:
         self._parts = parts
+        self._of_all = of_all
         self._known: dict[str, bool] = {}
 
     def among(self, packs: Iterable[Packed]) -> set[str]:
-        """The paths of those of these packs. Those without companions are taken to be: nobody should have archived them."""
+        """The paths of those of these packs."""
         every = {pack.path: pack for pack in packs}
-        unknown = [one for path, one in every.items() if one.companion_size is not None and path not in self._known]
+        asked = (one for one in every.values() if self._of_all or one.companion_size is not None)
+        unknown = [pack for pack in asked if pack.path not in self._known]
         archived = archived_among(self._parts, unknown) if unknown else {}
         self._known |= {pack.path: pack.path not in archived for pack in unknown}
         return {path for path in every if self._known.get(path, True)}

@@ -22,12 +22,13 @@ from datetime import timedelta
 from dataknobs_data.exceptions import DatabaseOperationError, IncompatibleStoreError
 from dataknobs_data.s3.probe import Capabilities, ConditionalDelete
 from dataknobs_data.s3.steps import step
-from dataknobs_data.s3.store import Listed
+from dataknobs_data.s3.store import Fault, Kind, Listed
 from dataknobs_data.s3.table.log import Job
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.upkeep import LOG_RETENTION, Upkeep
 from dataknobs_data.s3.tiered.adoption import Loads
 from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.cold import Readable
 from dataknobs_data.s3.tiered.dropping import Dropper, Progress
 from dataknobs_data.s3.tiered.fences import CREATION, LISTED, Ages, store_time
 from dataknobs_data.s3.tiered.folding import Plan, Planner
@@ -43,6 +44,7 @@ RESTARTS_MAX = 10
 
 CHECKPOINT_EVERY = 20
 """Commits after which the log gets a checkpoint."""
+
 
 NESTED = "it belongs to another database, which lies inside this one"
 
@@ -94,11 +96,14 @@ class _Run:
     """One attempt: what it saw, and what it makes of that.
 
     goes_on  there is more to be made anew
+    archived paths of packs that would be made anew, if they were not archived
     pending  objects that are folded, and wait; `shut_in`: the version after whose grace period they may go
     """
 
     def __init__(self, tiers: Tiers, dropper: Dropper, tell: Progress, *, full: bool) -> None:
         self.goes_on = False
+        self.archived: set[str] = set()
+        self._stuck: dict[str, str | None] = {}
         self.pending: dict[str, Listed] = {}
         self.shut_in: int | None = None
         self._tiers = tiers
@@ -132,14 +137,23 @@ class _Run:
         self._tiers.table.log.ensure(Shape().schema_string(), Job(self._parts.runtime.new_id(), CREATION))
 
     def adopt(self) -> int:
-        """Finishes loads that died. How many."""
+        """Finishes loads that died, unless rows have to be taken out of packs that are archived. How many."""
         adopted_loads = 0
-        while dead := self._loads.dead(self._ages):
+        while dead := [birth for birth in self._loads.dead(self._ages) if birth not in self._stuck]:
             for birth in dead:
-                self._loads.adopt(birth, self._front)
-            adopted_loads += len(dead)
+                adopted_loads += self._adopted(birth)
             self._look()
         return adopted_loads
+
+    def _adopted(self, birth: str) -> bool:
+        try:
+            self._loads.adopt(birth, self._front)
+        except Fault as fault:
+            if fault.kind is not Kind.ARCHIVED:
+                raise
+            self._stuck[birth] = fault.pack
+            return False
+        return True
 
     # ------------------------------------------------------------------ deciding
     def carry_out(self) -> CompactReport:
@@ -168,19 +182,33 @@ class _Run:
             adopted=0,
             checkpoint=self._keep_up(),
             seconds=0.0,
+            archived=len(self.archived),
+            warnings=tuple(_unfinishable(birth, pack) for birth, pack in self._stuck.items()),
         )
 
     def _decided(self, planner: Planner) -> tuple[Publication, Plan]:
         dead = planner.dead()
-        finished = [pack for pack in self._view.packs if self._loads.is_finished(pack)]
-        running = [pack for pack in self._view.packs if not self._loads.is_finished(pack)]
-        merged = self._merged(planner, finished, dead)
+        merged, remade = self._chosen(planner, dead)
         self.goes_on = merged.goes_on
-        remade = [pack for pack in running if dead.get(pack.path) and (self._full or is_worth(pack, dead))]
         paths = frozenset(pack.path for pack in [*merged.packs, *remade])
-        settled = [pack for pack in finished if pack.load is not None and pack.path not in paths]
-        plan = planner.plan(paths, self._is_void)
+        bearing = (pack for pack in self._view.packs if pack.load is not None and pack.path not in paths)
+        settled = [pack for pack in bearing if self._loads.is_finished(pack)]
+        plan = planner.plan(paths, self._is_void, self.archived)
         return Publication(self._tiers, self._view, plan, merged, remade, settled), plan
+
+    def _chosen(self, planner: Planner, dead: Counter[str]) -> tuple[Selection, list[Packed]]:
+        """Packs to make anew: finished ones that are merged, and others. Of those that would be, archived ones stay as they are."""
+        readable = Readable(self._parts, of_all=True)
+        while True:
+            packs = [pack for pack in self._view.packs if pack.path not in self.archived]
+            merged = self._merged(planner, [pack for pack in packs if self._loads.is_finished(pack)], dead)
+            running = [pack for pack in packs if not self._loads.is_finished(pack)]
+            remade = [pack for pack in running if dead.get(pack.path) and (self._full or is_worth(pack, dead))]
+            wanted = {pack.path for pack in [*merged.packs, *remade]}
+            archived = wanted - readable.among(pack for pack in packs if pack.path in wanted)
+            if not archived:
+                return merged, remade
+            self.archived |= archived
 
     def _merged(self, planner: Planner, finished: Sequence[Packed], dead: Counter[str]) -> Selection:
         target = self._parts.settings.pack_target_bytes
@@ -231,3 +259,10 @@ class _Run:
         upkeep.checkpoint(snapshot, LOG_RETENTION)
         upkeep.clean(timedelta(days=self._parts.settings.log_retention))
         return True
+
+
+def _unfinishable(birth: str, pack: str | None) -> str:
+    return (
+        f"the load {birth} died before it could take back ids that others had first, and its pack {pack} is archived: restore "
+        "records of that pack by their ids, and compact again"
+    )

@@ -71,6 +71,7 @@ class Planner:
         self._fence, self._quiet = ages.fence(), ages.is_quiet()
         self._remembered = remembered
         self._seen: dict[str, _Seen | str] = {}
+        self._archived: Collection[str] = ()
 
     def look(self, objects: Objects, many: FanOut) -> None:
         """Looks at the documents that have rows behind them; those without are folded whatever they say."""
@@ -117,11 +118,17 @@ class Planner:
         others = any(row.born in document.replaces for row in self._rows[id])
         return others and not self._ages.is_outlived(self._front.documents[id])
 
-    def plan(self, rewritten: frozenset[str], is_void: Callable[[Listed, Sequence[Row]], bool]) -> Plan:
+    def plan(
+        self,
+        rewritten: frozenset[str],
+        is_void: Callable[[Listed, Sequence[Row]], bool],
+        archived: Collection[str] = frozenset(),
+    ) -> Plan:
         """What to do when the packs of these paths are made anew. `is_void`: whether an untouched document before rows of
-        others is that of a creator that died.
+        others is that of a creator that died. `archived`: paths of packs that would be made anew, if they could be read.
         """
         plan = Plan()
+        self._archived = archived
         for id, line in self._front.tombstones.items():
             self._tombstone(plan, id, line, rewritten)
         for id, line in self._front.documents.items():
@@ -145,7 +152,7 @@ class Planner:
             plan.bury[id] = line
             plan.kill(killed)
         else:
-            plan.left[id] = UNWORTHY
+            plan.left[id] = self._reason(killed)
 
     def _document(
         self,
@@ -171,7 +178,11 @@ class Planner:
             plan.fold[id] = line
             plan.kill(rows)
         else:
-            plan.left[id] = UNWORTHY
+            plan.left[id] = self._reason(rows)
+
+    def _reason(self, rows: Iterable[Row]) -> str:
+        """Why an object stays in front of these rows."""
+        return COLD_BEHIND if any(row.pack.path in self._archived for row in rows) else UNWORTHY
 
     def _buried(self, plan: Plan, id: str, line: Listed) -> None:
         """It hides nothing: it goes, or waits until commits that shut it in are old enough."""
@@ -194,6 +205,7 @@ CONTESTED = "it stands for several creations of one id, and has not stood for a 
 CHANGED = "it has just been changed"
 DAMAGED = "it makes no sense: reading it says why"
 ARCHIVED = "it lies in an archive storage class"
+COLD_BEHIND = "a pack behind it is archived: restore(query) makes it readable, and compact() can make it anew then"
 UNWORTHY = "the packs behind it have too few dead rows to be made anew; compact(full=True) does"
 
 

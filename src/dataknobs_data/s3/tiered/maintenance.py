@@ -13,6 +13,7 @@ from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.delta import DeltaAddress
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
+from dataknobs_data.s3.tiered.cold import lines_of
 from dataknobs_data.s3.tiered.compaction import Compaction
 from dataknobs_data.s3.tiered.dataset import PackDataset, pack_dataset
 from dataknobs_data.s3.tiered.dropping import Progress
@@ -68,10 +69,12 @@ class Maintenance:
         with translated("looking at both tiers", parts.place):
             hot = parts.lister.records()
             snapshot = log.refresh()
-            loads = {pack.load for pack in self._table.view(snapshot).packs if pack.load}
+            packs = self._table.view(snapshot).packs
+            loads = {pack.load for pack in packs if pack.load}
             unfinished = loads - self._journals.finished(loads) if loads else set()
             folder = log.reader.folder(0, None)
-            return table_stats(snapshot, folder, hot, unfinished, pack_target_bytes=parts.settings.pack_target_bytes)
+            lines, target = lines_of(parts, packs), parts.settings.pack_target_bytes
+            return table_stats(snapshot, folder, hot, unfinished, lines=lines, pack_target_bytes=target)
 
     # ------------------------------------------------------------------ for other programs
     def dataset(self) -> PackDataset:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
+from dataknobs_data.s3.archive.states import ARCHIVES
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.table.actions import Add, Remove
@@ -14,7 +16,7 @@ from dataknobs_data.s3.table.infos import AUTHOR, ROWS_REMOVED, metric
 from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.snapshot import Entry, Snapshot
-from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.catalog import Packed, are_wanted
 from dataknobs_data.s3.tiered.reports import CommitTime, LogEntry, SizeClass, TableStats
 from dataknobs_data.s3.tombstones import may_be_tombstone
 
@@ -37,15 +39,19 @@ def table_stats(
     hot: Mapping[str, Listed],
     unfinished: Collection[str],
     *,
+    lines: Mapping[str, Listed],
     pack_target_bytes: int,
 ) -> TableStats:
     """The numbers of a snapshot (None: there is no table yet), the log's whole folder, the hot objects by id, and the births
-    named by a pack whose load is not finished. `pack_target_bytes`: how large packs are to be.
+    named by a pack whose load is not finished. `lines`: its packs in a listing, by path; `pack_target_bytes`: how large packs
+    are to be.
     """
     shape = Shape.from_schema_string(snapshot.schema) if snapshot else Shape()
     packs = [Packed(add, shape) for add in snapshot.packs.values()] if snapshot else []
     version = snapshot.version if snapshot else None
     rows = _rows(pack.stats.records if pack.stats else None for pack in packs)
+    cold = [pack for pack in packs if pack.path in lines and lines[pack.path].storage_class in ARCHIVES]
+    bare = [pack for pack in (packs if are_wanted(snapshot) else cold) if pack.companion_size is None]
     tombstones = sum(may_be_tombstone(line.size) for line in hot.values())
     checkpoint = max(folder.checkpoints, default=None)
     return TableStats(
@@ -63,11 +69,14 @@ def table_stats(
         newest=_time_of(folder, max(folder.entries, default=None)),
         checkpoint=checkpoint,
         unfinished=tuple(sorted(unfinished)),
+        classes=dict(Counter(line.storage_class for line in lines.values())),
+        without_companion=len(bare),
         advice=(
             *_advice_on_packs(packs, pack_target_bytes),
             *_advice_on_hot(len(hot), rows),
             *_advice_on_log(-1 if version is None else version, checkpoint),
             *_advice_on_loads(len(unfinished)),
+            *_advice_on_archives(len(cold), len(bare), _covering(hot, cold)),
         ),
     )
 
@@ -132,6 +141,19 @@ def _advice_on_loads(unfinished: int) -> Iterable[str]:
     if unfinished:
         loads = "1 load is" if unfinished == 1 else f"{unfinished:,} loads are"
         yield f"compact: {loads} not finished; it finishes what died"
+
+
+def _advice_on_archives(cold: int, bare: int, covering: int) -> Iterable[str]:
+    if bare:
+        yield (
+            f"lifecycle.write_companions(): {bare:,} packs have no companion; archived ones have to be restored before that, for "
+            "without it their records cannot be counted, listed or changed"
+        )
+    if covering:
+        yield (
+            f"compact, once restored: {cold:,} packs are archived, and up to {covering:,} objects stand in front of their rows, "
+            "where they stay until those packs can be made anew"
+        )
 
 
 # ---------------------------------------------------------------------------------------------- history

@@ -34,6 +34,7 @@ class CompactReport:
     adopted        loads that had died after their commit, and are finished now
     checkpoint     whether the log got one
     seconds        it took
+    archived       packs that were to be made anew, but lie in an archive: what stands in front of their rows stays
     indexed        packs that got the companion they lacked
     warnings       what lifecycle rules of the bucket will do to the database that they must not
     """
@@ -51,6 +52,7 @@ class CompactReport:
     adopted: int
     checkpoint: bool
     seconds: float
+    archived: int = 0
     indexed: int = 0
     warnings: tuple[str, ...] = ()
 
@@ -66,6 +68,7 @@ class CompactReport:
             rewritten=self.rewritten + later.rewritten,
             written_bytes=self.written_bytes + later.written_bytes,
             adopted=self.adopted + later.adopted,
+            archived=max(self.archived, later.archived),
             checkpoint=self.checkpoint or later.checkpoint,
         )
 
@@ -76,6 +79,9 @@ class VacuumReport:
 
     Of what the newest snapshot does not have, `kept_for_readers` files were of the table within the retention,
     `kept_for_loads` belong to loads under way, and `kept_young` were written within the retention.
+
+    `early` of them lie in a class that is paid for a minimum time, which is not over: that costs `early_dollars` or, where they
+    came to the class later than they were written, more.
     """
 
     files: int = 0
@@ -84,6 +90,8 @@ class VacuumReport:
     kept_for_readers: int = 0
     kept_for_loads: int = 0
     kept_young: int = 0
+    early: int = 0
+    early_dollars: float = 0.0
     dry_run: bool = False
 
 
@@ -120,6 +128,8 @@ class TableStats:
     oldest, newest      commits that the log still has
     checkpoint          the version of the newest one; None: there is none
     unfinished          births of loads that are under way, or died
+    classes             packs by storage class
+    without_companion   packs that lack the companion which they should have
     advice              what to do, and why
     """
 
@@ -137,6 +147,8 @@ class TableStats:
     newest: CommitTime | None
     checkpoint: int | None
     unfinished: tuple[str, ...]
+    classes: Mapping[str, int]
+    without_companion: int
     advice: tuple[str, ...]
 
 

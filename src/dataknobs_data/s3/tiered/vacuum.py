@@ -32,9 +32,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError, IncompatibleStoreError
 from dataknobs_data.s3.calls import Caller
+from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.keys import Keys, companion_of
 from dataknobs_data.s3.listing import PAGE_KEYS, Lister
 from dataknobs_data.s3.store import Fault, Listed
@@ -126,6 +128,7 @@ class Vacuum:
             files=len(doomed),
             bytes=sum(looks.files[path].size for path in doomed),
             loads=len(births) + len(stale),
+            **_early([looks.files[path] for path in doomed], now),
             dry_run=dry_run,
             **report,
         )
@@ -222,6 +225,15 @@ def _judged(looks: _Looks, recent: _Recent, now: datetime, retention: timedelta)
         else:
             counts[reason] += 1
     return doomed, counts
+
+
+def _early(doomed: Iterable[Listed], now: datetime) -> dict[str, Any]:
+    """Of what is deleted: the files that are paid for longer, and what that costs at least, for they may have come to their
+    class later than they were written.
+    """
+    prices = default_prices()
+    costs = [prices.early(line.storage_class, line.size, now - line.modified) for line in doomed]
+    return {"early": sum(cost > 0 for cost in costs), "early_dollars": sum(costs)}
 
 
 def _over(looks: _Looks, recent: _Recent, cutoff: datetime) -> tuple[list[str], list[str]]:

@@ -225,7 +225,7 @@ class Lifecycle(Configuration):
         if done.archived:
             notes.append(
                 f"{counted(len(done.archived), 'pack')} without companion in an archive already (such as {done.archived[0]}): "
-                "restore by key, then call lifecycle.write_companions()"
+                "restore(Query()) brings them back, then call lifecycle.write_companions()"
             )
         return notes
 
