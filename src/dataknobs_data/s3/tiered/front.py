@@ -59,6 +59,10 @@ class Front:
         """Whether it hides that row."""
         return id in self.documents or born in self.graves.get(id, ())
 
+    def is_near(self, low: str | None, high: str | None) -> bool:
+        """Whether it has an object with an id between these (None: without end)."""
+        return any(_among(ids, low, high) for ids in (self._documents, self._graves))
+
     @cached_property
     def _documents(self) -> list[str]:
         return sorted(self.documents)
@@ -84,8 +88,13 @@ def _near(table: pa.Table, ids: list[str]) -> pa.StringArray | None:
     if not ids or not table.num_rows:
         return None
     ends = pc.min_max(table[ID].cast(pa.string()))
-    near = ids[bisect_left(ids, ends["min"].as_py()) : bisect_right(ids, ends["max"].as_py())]
+    near = _among(ids, ends["min"].as_py(), ends["max"].as_py())
     return pa.array(near, pa.string()) if near else None
+
+
+def _among(ids: list[str], low: str | None, high: str | None) -> list[str]:
+    """Of sorted ids those from `low` to `high`."""
+    return ids[0 if low is None else bisect_left(ids, low) : None if high is None else bisect_right(ids, high)]
 
 
 def front_of(listed: Lines, objects: Objects, many: FanOut) -> Front:

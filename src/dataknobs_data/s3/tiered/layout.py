@@ -18,6 +18,7 @@ from dataknobs_data.s3.probe import Capabilities
 from dataknobs_data.s3.rehearsal.script import Script
 from dataknobs_data.s3.removal import Remover
 from dataknobs_data.s3.steps import step
+from dataknobs_data.s3.table.outside import KnownForms
 from dataknobs_data.s3.tiered.bulks import TieredBulk
 from dataknobs_data.s3.tiered.changing import Changer
 from dataknobs_data.s3.tiered.journals import Journals
@@ -94,6 +95,7 @@ class TieredLayout(Layout):
         self.lookup = Lookup(parts, self.places)
         self.scanner = Scanner(parts, self.places, self.lookup)
         self.packed = TieredPacks(parts, self.places)
+        self.known_forms = KnownForms()
         self._count: Recent[int] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
         self._ids: Recent[list[str]] = Recent(settings.cache_ttl, parts.runtime.monotonic, parts.clock)
 

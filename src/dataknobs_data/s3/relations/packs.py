@@ -1,0 +1,176 @@
+"""A pack as a portion: which of its row groups are read, which of their columns when, and what becomes of hidden rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.s3.relations.columns import bound, stored_for
+from dataknobs_data.s3.relations.conditions import PLACE, Chosen
+from dataknobs_data.s3.relations.portions import Portion, Task, batches, filtered, forms_in, union
+from dataknobs_data.s3.relations.pruning import surviving
+from dataknobs_data.s3.table.groups import group_facts
+from dataknobs_data.s3.table.outside import EXACT, Forms, KnownForms
+from dataknobs_data.s3.table.packs import GROUP_BYTES
+from dataknobs_data.s3.table.shape import ID, REST
+from dataknobs_data.s3.table.sweep import Guard
+from dataknobs_data.s3.tiered.catalog import Packed
+from dataknobs_data.s3.tiered.front import Front
+from dataknobs_data.s3.tiered.table import View
+from dataknobs_data.streaming import windows
+
+TASK_BYTES = 4 << 20
+"""Of rows that are read at a time, about."""
+
+GROUPS_MAX = 32
+"""Row groups that are read at a time."""
+
+
+class PackPortion(Portion):
+    """The rows of a pack that are not hidden. Raises public errors that name it."""
+
+    def __init__(self, pack: Packed, view: View, front: Front, guard: Guard, known: KnownForms) -> None:
+        super().__init__()
+        self.kinds = pack.shape.kinds
+        self.rest_names = pack.rest_names
+        self._pack = pack
+        self._reader = view.reader(pack)
+        self._front = front
+        self._guard = guard
+        self._known = known
+        self._late = True
+
+    # ------------------------------------------------------------------ what `_rest` holds
+    def _found_forms(self, names: Collection[str]) -> Mapping[str, Forms]:
+        path = self._pack.path
+        found = {name: forms for name in names if (forms := self._known.get(path, name)) is not None}
+        asked = [name for name in names if name not in found]
+        if asked:
+            found |= (new := super()._found_forms(asked))
+            self._known.put(path, new)
+        return found
+
+    def living_forms(self, names: Collection[str]) -> Mapping[str, Forms]:
+        forms = self.find_forms(names)
+        if not forms or not self._front.is_near(*self._pack.bounds):
+            return forms
+        return forms_in(self._rests(hidden=False), names)
+
+    def _rests(self, *, hidden: bool = True) -> Iterator[pa.ChunkedArray]:
+        none: Sequence[int] = ()
+        needs = {REST} if hidden else {REST, ID, *self._front.needs}
+        for groups in windows(self._guard(lambda: self._reader.groups, none), GROUPS_MAX):
+            table = self._guard(partial(self._reader.read, groups, sorted(needs), hold=True), pa.table({}))
+            yield (table if hidden else self._front.visible(table))[REST]
+
+    def has_wide(self, name: str) -> bool:
+        stats = self._pack.stats
+        if stats is None:
+            return True
+        if stats.nulls.get(name) == stats.records:
+            return False
+        low, high = stats.least.get(name), stats.most.get(name)
+        return low is None or high is None or not (low >= -EXACT and high <= EXACT)
+
+    # ------------------------------------------------------------------ which rows
+    def tasks(self, chosen: Chosen) -> Iterable[Task]:
+        none: list[Task] = []
+        if chosen.condition is not None and not surviving(chosen.condition, chosen.asked, self, [self._pack.stats]):
+            return none
+        return self._guard(lambda: self._tasks(chosen), none)
+
+    def _tasks(self, chosen: Chosen) -> list[Task]:
+        self._check(chosen)
+        groups = list(self._reader.groups)
+        if chosen.condition is not None:
+            facts = [group_facts(self._reader, group, self.rest_names, self._pack.stats).stats for group in groups]
+            groups = surviving(chosen.condition, chosen.asked, self, facts)
+        share = len(self._needs(chosen)) / max(self._reader.metadata.num_columns, 1)
+        together = max(1, min(GROUPS_MAX, int(TASK_BYTES / (GROUP_BYTES * share))))
+        return [partial(self._guarded, some, chosen) for some in windows(groups, together)]
+
+    def _guarded(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
+        none: list[pa.RecordBatch] = []
+        return self._guard(lambda: self._read(groups, chosen), none)
+
+    def _needs(self, chosen: Chosen) -> set[str]:
+        return stored_for(self, union(chosen.columns, chosen.asked))
+
+    def _check(self, chosen: Chosen) -> None:
+        own = self._reader.shape.kinds
+        for name in self._needs(chosen) & own.keys():
+            if own[name] is not self.kinds.get(name):
+                raise DataFormatError(
+                    f"{self._reader.name}: its column {name!r} of type {own[name].delta} is not in the table's schema",
+                    column=name,
+                )
+
+    # ------------------------------------------------------------------ rows
+    def _read(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
+        hidden = {ID, *self._front.needs} if self._may_hide(groups) else set()
+        needs = self._needs(chosen) | hidden
+        first = stored_for(self, chosen.asked) | hidden
+        if chosen.condition is None:
+            return batches(bound(self._visible(self._fetch(groups, needs), hidden), self, chosen.columns))
+        if self._late and not needs <= first:
+            return self._read_late(groups, chosen, first, hidden, needs - first)
+        table = self._visible(self._fetch(groups, needs), hidden)
+        return batches(filtered(bound(table, self, union(chosen.columns, chosen.asked)), chosen))
+
+    def _read_late(
+        self, groups: Sequence[int], chosen: Chosen, first: set[str], hidden: set[str], later: set[str]
+    ) -> list[pa.RecordBatch]:
+        """The columns that the condition speaks of, then of the row groups that have rows for it the others."""
+        table = self._fetch(groups, first)
+        numbered = table.append_column(PLACE, pa.array(range(table.num_rows), pa.int64()))
+        seen = self._visible(numbered, hidden)
+        judged = bound(seen, self, chosen.asked).append_column(PLACE, seen[PLACE])
+        places = judged.filter(chosen.condition)[PLACE].combine_chunks()
+        found = list(self._among(groups, places))
+        if 2 * len(found) > len(groups):
+            self._late = False
+        if not found:
+            return []
+        rest = self._fetch([group for group, _ in found], later)
+        others, start = [], 0
+        for group, within in found:
+            others.append(pc.add(within, start))
+            start += self._rows_in(group)
+        rest = rest.take(pa.concat_arrays(others))
+        kept = table.take(places)
+        for name in rest.column_names:
+            kept = kept.append_column(name, rest[name])
+        return batches(bound(kept, self, chosen.columns))
+
+    def _among(self, groups: Sequence[int], places: pa.Array) -> Iterator[tuple[int, pa.Array]]:
+        """The row groups in which some of these rows lie, and where in each."""
+        start = 0
+        for group in groups:
+            end = start + self._rows_in(group)
+            within = places.filter(pc.and_(pc.greater_equal(places, start), pc.less(places, end)))
+            if len(within):
+                yield group, pc.subtract(within, start)
+            start = end
+
+    def _rows_in(self, group: int) -> int:
+        return int(self._reader.metadata.row_group(group).num_rows)
+
+    def _fetch(self, groups: Sequence[int], names: set[str]) -> pa.Table:
+        """Stored columns, those that the pack has."""
+        if not names & set(self._reader.shape.columns):  # only the number of rows counts
+            return pa.table({PLACE: pa.nulls(sum(map(self._rows_in, groups)))})
+        return self._reader.read(groups, sorted(names), hold=True)
+
+    # ------------------------------------------------------------------ hidden rows
+    def _visible(self, table: pa.Table, hidden: set[str]) -> pa.Table:
+        return self._front.visible(table) if hidden else table
+
+    def _may_hide(self, groups: Sequence[int]) -> bool:
+        if not self._front.is_near(*self._pack.bounds):
+            return False
+        bounds = self._reader.id_bounds
+        return any(self._front.is_near(*bounds[group]) for group in groups)

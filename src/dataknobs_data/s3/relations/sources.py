@@ -1,0 +1,86 @@
+"""What relations are made of: the documents of any engine, or both tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from dataknobs_data.documents import Document
+from dataknobs_data.engine import Engine
+from dataknobs_data.query import Query
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.layout import Parts
+from dataknobs_data.s3.relations.packs import PackPortion
+from dataknobs_data.s3.relations.portions import Portion
+from dataknobs_data.s3.relations.records import Source
+from dataknobs_data.s3.relations.spool import Spool
+from dataknobs_data.s3.relations.windows import windows_of
+from dataknobs_data.s3.table.outside import KnownForms
+from dataknobs_data.s3.table.shape import Shape
+from dataknobs_data.s3.tiered.cold import Encounter
+from dataknobs_data.s3.tiered.front import Front
+from dataknobs_data.s3.tiered.table import View
+
+
+class Documents(Source):
+    """All documents of an engine. `count`: how many there are, for certain."""
+
+    def __init__(self, engine: Engine, memory_bytes: int, count: Callable[[], int] | None = None) -> None:
+        self._engine = engine
+        self._spool = Spool(memory_bytes)
+        self._counted = count
+
+    def load(self) -> tuple[Shape, Sequence[Portion]]:
+        return windows_of(self._engine.scan(Query()), Shape(), self._spool)
+
+    def count(self) -> int:
+        return self._counted() if self._counted else self._engine.count(Query())
+
+    def close(self) -> None:
+        self._spool.close()
+
+
+Look = Callable[[], tuple[Front, View]]
+"""Both tiers: objects first."""
+
+ReadAll = Callable[[Front], Iterator[Document]]
+"""The documents in front, those that were deleted since they were listed left out."""
+
+
+class Tiers(Source):
+    """Both tiers, looked at once."""
+
+    def __init__(self, parts: Parts, look: Look, read_all: ReadAll, known: KnownForms, memory_bytes: int) -> None:
+        self._parts = parts
+        self._look = look
+        self._read_all = read_all
+        self._known = known
+        self._spool = Spool(memory_bytes)
+        self._looked: tuple[Front, View] | None = None
+
+    def _tiers(self) -> tuple[Front, View]:
+        if self._looked is None:
+            with translated("looking at both tiers", self._parts.place):
+                self._looked = self._look()
+            self.fan = self._looked[1].fan
+        return self._looked
+
+    def load(self) -> tuple[Shape, Sequence[Portion]]:
+        front, view = self._tiers()
+        shape, windows = windows_of(self._read_all(front), view.shape, self._spool)
+        met = Encounter(self._parts, view.packs, doing="selecting", objects=front.documents)
+        packs = [PackPortion(pack, view, front, met.guard(pack), self._known) for pack in view.packs]
+        return shape, [*windows, *packs]
+
+    def count(self) -> int:
+        front, view = self._tiers()
+        with translated("counting records", self._parts.place):
+            rows = view.rows(front.ids).values() if front else ()
+            hidden = sum(front.hides(row.id, row.born) for found in rows for row in found)
+            return (
+                len(front.documents)
+                - hidden
+                + sum(pack.stats.records if pack.stats else view.reader(pack).metadata.num_rows for pack in view.packs)
+            )
+
+    def close(self) -> None:
+        self._spool.close()

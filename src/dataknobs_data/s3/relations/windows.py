@@ -1,0 +1,26 @@
+"""Documents → portions, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from dataknobs_data.documents import Document
+from dataknobs_data.s3.relations.portions import Window
+from dataknobs_data.s3.relations.spool import Spool
+from dataknobs_data.s3.table.packs import WINDOW
+from dataknobs_data.s3.table.shape import Shape, grow
+from dataknobs_data.s3.table.shredding import Shredded
+from dataknobs_data.s3.table.writing import WINDOW_BYTES, WINDOW_FIRST
+
+
+def windows_of(documents: Iterable[Document], shape: Shape, spool: Spool) -> tuple[Shape, list[Window]]:
+    """The portions of these documents, and `shape` with the columns that they ask for."""
+    found, remaining, wanted = [], iter(documents), WINDOW_FIRST
+    while window := list(islice(remaining, wanted)):
+        shape = grow(shape, window)
+        shredded = Shredded(window, shape)
+        table = shredded.table
+        found.append(Window(spool.put(table), table.num_rows, shape, frozenset(shredded.rest_names)))
+        wanted = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
+    return shape, found
