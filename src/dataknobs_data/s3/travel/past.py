@@ -63,12 +63,16 @@ class Versions:
 
 
 class Past(Versions):
-    """The versions of one prefix at one moment."""
+    """The versions of one prefix at one moment.
+
+    next_commit  the first version of the table that was committed later, as far as the log was listed
+    """
 
     def __init__(self, caller: Caller, place: Place, keys: Keys, moment: Moment) -> None:
         super().__init__(caller)
         self.keys = keys
         self.moment = moment
+        self.next_commit: int | None = None
         self._in_order = place.behaves_like_aws
         self._lock = threading.Lock()
         self._known: OrderedDict[str, ListedVersion | None] = OrderedDict()
@@ -133,7 +137,7 @@ class Past(Versions):
         """What stood below a prefix, behind the key `after`; the token is another such key."""
         found, end = self._whole(prefix, after, deadline)
         items = [_listed(line) for lines in found.values() if (line := self.standing(lines)) is not None]
-        if prefix == self.keys.log and self._is_later(found):
+        if prefix == self.keys.log and self._comes_to_later(found):
             end = None
         return Page(items, end)
 
@@ -153,13 +157,17 @@ class Past(Versions):
                 return {key: lines for key, lines in found.items() if key in whole}, max(whole)
         return found, None
 
-    def _is_later(self, found: Mapping[str, Lines]) -> bool:
+    def _comes_to_later(self, found: Mapping[str, Lines]) -> bool:
         """Whether a listing of the log has come to commits after the moment: only later ones follow."""
-        for key, lines in found.items():
-            name = self.keys.log_name(key)
-            if name and name[1] == ENTRY and not any(self.moment.has(line.modified) for line in lines):
-                return True
-        return False
+        names = ((self.keys.log_name(key), lines) for key, lines in found.items())
+        later = [
+            name[0]
+            for name, lines in names
+            if name and name[1] == ENTRY and not any(self.moment.has(line.modified) for line in lines)
+        ]
+        if later:
+            self.next_commit = min([*later, *([] if self.next_commit is None else [self.next_commit])])
+        return bool(later)
 
 
 def _listed(line: ListedVersion) -> Listed:

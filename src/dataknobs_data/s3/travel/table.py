@@ -58,9 +58,20 @@ class PastLog:
         except (DataFormatError, SnapshotExpiredError) as error:
             folder = self._now.reader.folder(0, None)
             _refuse_before(self._past.moment, folder, f"the log of that time has been cleaned away ({error})")
+        self._check_is_newest(-1 if snapshot is None else snapshot.version)
         if snapshot is not None:
             self._check_packs(snapshot)
         return snapshot
+
+    def _check_is_newest(self, version: int) -> None:
+        """Looks whether what follows in the log came later: of a log that was cleaned, versions may be gone at any end."""
+        past, after = self._past, version + 1
+        if version == past.moment.version or past.next_commit == after:
+            return
+        later = self._now.reader.folder(after, None)
+        if later.is_empty or after in later.entries or past.newest(past.keys.log_file(after, ENTRY)) is not None:
+            return
+        _refuse_before(past.moment, self._now.reader.folder(0, None), "the log of that time has been cleaned away")
 
     # ------------------------------------------------------------------ packs that were vacuumed
     def _check_packs(self, snapshot: Snapshot) -> None:
@@ -89,7 +100,7 @@ class PastLog:
 
     def _first_with_all(self, snapshot: Snapshot, gone: set[str], lying: set[str]) -> tuple[int, datetime] | None:
         """The first later version all of whose packs are there, and when it was committed."""
-        missing, known = gone, set(snapshot.packs)
+        missing, known = set(gone), set(snapshot.packs)
         for entry in self._later(snapshot.version):
             added = {action.path for action in entry.actions if isinstance(action, Add)} - known
             known |= added
