@@ -85,7 +85,7 @@ def test_restore_then_read(bench: S3Bench) -> None:
         "warm: not archived",
         "no: missing",
     ]
-    with pytest.raises(QueryError, match="Expedited retrieval from DEEP_ARCHIVE, where 'deep' lies"):
+    with pytest.raises(QueryError, match="Expedited retrieval from DEEP_ARCHIVE, where record 'deep' lies"):
         db.restore(["2023/a", "deep"], tier="Expedited")
     before = db.usage
     found = db.restore(["2023/a", "deep", "warm", "no"], days=3)
