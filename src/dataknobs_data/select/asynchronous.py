@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
+from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.records import Record
 from dataknobs_data.select.recorded import recorded
 from dataknobs_data.select.results import SqlResult
@@ -81,6 +82,11 @@ class AsyncSqlResult:
     def schema(self) -> Schema:
         """See SqlResult.schema."""
         return self._result.schema
+
+    @property
+    def skipped(self) -> list[DataknobsDataError]:
+        """See SqlResult.skipped."""
+        return self._result.skipped
 
     def __aiter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ _TOKENS = re.compile(
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
 
-_INSTANT = re.compile(
+INSTANT = re.compile(
     r"(?P<year>\d{4})(?:-(?P<month>\d\d)(?:-(?P<day>\d\d))?)?T?(?:(?<=T)(?P<time>\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?P<zone>Z|[+-]\d\d:\d\d)?)?"
 )
 
@@ -45,10 +45,15 @@ def _translated(token: re.Match[str]) -> str:
 
 
 def _instant(text: str) -> str:
-    found = _INSTANT.fullmatch(text)
+    found = INSTANT.fullmatch(text)
     if found is None:
         raise QueryError(
             f"SQL: `{text}` is no timestamp as in `2007-02-23T12:14:33.079Z`; names stand in double quotes"
         )
+    return f"TIMESTAMPTZ '{instant_text(found)}'"
+
+
+def instant_text(found: re.Match[str]) -> str:
+    """A timestamp of `INSTANT`, as DuckDB reads it: what is not said is the beginning, and UTC."""
     day = f"{found['year']}-{found['month'] or '01'}-{found['day'] or '01'}"
-    return f"TIMESTAMPTZ '{day} {found['time'] or '00:00'}{(found['zone'] or 'Z').replace('Z', '+00:00')}'"
+    return f"{day} {found['time'] or '00:00'}{(found['zone'] or 'Z').replace('Z', '+00:00')}"

@@ -4,17 +4,15 @@ there: https://duckdb.org/docs/stable/data/json/sql_to_and_from_json. Whatever i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from dataknobs_data.exceptions import QueryError
+from dataknobs_data.select.trees import Tree
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
-
-Tree = dict[str, Any]
-"""A part of a syntax tree, as `json_serialize_sql` gives it."""
 
 
 def parsed(connection: DuckDBPyConnection, sql: str) -> Tree:

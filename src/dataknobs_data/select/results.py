@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError
+from dataknobs_data.exceptions import ConfigurationError, DatabaseOperationError, DataknobsDataError
 from dataknobs_data.records import Record
 from dataknobs_data.select.failures import translated
 from dataknobs_data.select.recorded import recorded
+from dataknobs_data.select.waiting import interruptible
 
 if TYPE_CHECKING:
     import polars
@@ -83,7 +84,7 @@ class Cursor:
         self._check()
         try:
             with translated(self._memory_bytes, self._names):
-                batch = self._reader.read_next_batch()
+                batch = interruptible(self._reader.read_next_batch, self._sandbox.interrupt)
         except StopIteration:
             return None
         except Exception:
@@ -132,9 +133,10 @@ class SqlResult:
     memory), and what reading records raises.
     """
 
-    def __init__(self, cursor: Cursor) -> None:
+    def __init__(self, cursor: Cursor, skipped: Sequence[DataknobsDataError] = ()) -> None:
         from dataknobs_data.select.rows import converters
 
+        self._skipped = skipped
         self._cursor = cursor
         self._convert = converters(cursor.schema, cursor.types)
         self._rows = self._all_rows()
@@ -150,6 +152,11 @@ class SqlResult:
     def schema(self) -> Schema:
         """The columns' names and Arrow types."""
         return self._cursor.schema
+
+    @property
+    def skipped(self) -> list[DataknobsDataError]:
+        """What was left out so far, as the errors that it would have been. All of it once all rows have been read."""
+        return list(self._skipped)
 
     def __iter__(self) -> Self:
         return self

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from dataknobs_data.exceptions import QueryError
 from dataknobs_data.select.failures import unknown_name
-from dataknobs_data.select.parsing import Tree
+from dataknobs_data.select.naming import listed_names
 from dataknobs_data.select.relation import Binding, Path, Relation
 from dataknobs_data.select.scopes import Meaning, Name, Source, Star
-from dataknobs_data.select.surveying import Survey, listed_names
+from dataknobs_data.select.surveying import Survey
+from dataknobs_data.select.trees import Tree, function, reference
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -111,7 +112,7 @@ class Bound:
         alias = _label(meaning.path) if name.listed and node is name.node and not node["alias"] else node["alias"]
         column = self.bindings[meaning.relation].columns[meaning.path]
         node.clear()
-        node.update(_reference([meaning.source.name, column, *rest], alias))
+        node.update(reference([meaning.source.name, column, *rest], alias))
         return True
 
     def _check_known(self, name: Name) -> None:
@@ -158,12 +159,10 @@ class Bound:
         if not binding.hidden:
             return False
         visible = [column for column in binding.schema.names if column not in binding.hidden]
-        arguments = [
-            {"name": column, "expression": _reference([source.name, column], alias=column)} for column in visible
-        ]
         alias = name.node["alias"] or (name.names[0] if name.listed else "")
         name.node.clear()
-        name.node.update(_function("struct_pack", arguments), alias=alias)
+        columns = [reference([source.name, column], alias=column) for column in visible]
+        name.node.update(function("struct_pack", columns, visible), alias=alias)
         return True
 
     # ------------------------------------------------------------------------------------------ stars
@@ -195,18 +194,6 @@ class Bound:
 
 def _has_parts(schema: pa.Schema, column: str) -> bool:
     return bool(schema.field(column).type.num_fields > 0)
-
-
-def _reference(names: list[str], alias: str = "") -> Tree:
-    return {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": alias, "column_names": names}
-
-
-def _function(name: str, arguments: list[Tree]) -> Tree:
-    return {
-        "class": "FUNCTION", "type": "FUNCTION", "function_name": name, "schema": "", "catalog": "", "filter": None,
-        "order_bys": {"type": "ORDER_MODIFIER", "orders": []}, "distinct": False, "is_operator": False,
-        "export_state": False, "arguments": arguments, "qualified_name": {"path": [name]},
-    }  # fmt: skip
 
 
 def _label(path: Path, *, full: bool = False) -> str:

@@ -7,10 +7,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError, QueryError
 from dataknobs_data.runtime import Runtime
+from dataknobs_data.select.dates import put_in_terms
 from dataknobs_data.select.dialect import for_duckdb
 from dataknobs_data.select.failures import out_of_time, translated
 from dataknobs_data.select.parameters import checked
@@ -20,19 +21,42 @@ from dataknobs_data.select.results import BATCH_ROWS, Cursor, SqlResult
 from dataknobs_data.select.rewriting import bound
 from dataknobs_data.select.sandbox import Limits, Sandbox
 from dataknobs_data.select.surveying import surveyed
+from dataknobs_data.select.waiting import interruptible
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+    from pyarrow import RecordBatchReader
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
+
+
+class Skipped(Protocol):
+    """What a statement left out because it was told to. `errors` grows while it is read."""
+
+    @property
+    def errors(self) -> Sequence[DataknobsDataError]: ...
+
+    def tell(self, doing: str) -> None:
+        """Says so in the log."""
 
 
 class Statement:
     """One statement, to be run once.
 
     openers  the relations it may name; of those that it does not name none is opened
+    skipped  takes the errors of what they leave out
     """
 
     def __init__(
-        self, sql: str, parameters: Parameters, openers: Mapping[str, Opener], limits: Limits, runtime: Runtime
+        self,
+        sql: str,
+        parameters: Parameters,
+        openers: Mapping[str, Opener],
+        limits: Limits,
+        runtime: Runtime,
+        skipped: Skipped | None = None,
     ) -> None:
+        self._skipped = skipped
         if not (limits.seconds > 0 and math.isfinite(limits.seconds)):
             raise QueryError(f"SQL: timeout is {limits.seconds}, but must be a number of seconds above 0")
         self._sql = for_duckdb(sql)
@@ -50,8 +74,10 @@ class Statement:
         opening the relations raises.
         """
         held = ExitStack()
+        if self._skipped:
+            held.callback(self._skipped.tell, "SQL")
         try:
-            return SqlResult(self._run(held))
+            return SqlResult(self._run(held), self._skipped.errors if self._skipped else ())
         except BaseException:
             held.close()
             raise
@@ -69,12 +95,14 @@ class Statement:
         held.callback(sandbox.close)
         with translated(self._limits.memory_bytes):
             statement = parsed(sandbox.connection, self._sql)
+            changed = put_in_terms(statement)
             survey = surveyed(statement, self._known)
             values = checked(self._parameters, survey.parameters)
+            sandbox.bound(survey.functions)
         relations = {name: self._opened(name, held) for name in sorted(survey.tables)}
         names = bound(survey, relations)
         sql = self._sql
-        if names.rewrite():
+        if names.rewrite() or changed:
             with translated(self._limits.memory_bytes):
                 sql = unparsed(sandbox.connection, statement)
         return self._carried_out(sql, values, relations, names.bindings, held)
@@ -111,9 +139,7 @@ class Statement:
         sandbox.lock(self._end - self._monotonic())
         try:
             with translated(self._limits.memory_bytes, names):
-                found = connection.sql(sql, params=values)
-                types = [str(kind) for kind in found.types]
-                reader = found.to_arrow_reader(BATCH_ROWS)
+                types, reader = interruptible(lambda: _begun(connection, sql, values), sandbox.interrupt)
         except DataknobsDataError:
             if scans.error is not None:
                 raise scans.error from None
@@ -128,6 +154,12 @@ class Statement:
             raise DatabaseOperationError("SQL: it was canceled")
         if self._monotonic() >= self._end:
             raise out_of_time()
+
+
+def _begun(connection: DuckDBPyConnection, sql: str, values: Any) -> tuple[list[str], RecordBatchReader]:
+    """DuckDB's types of the columns, and the rows."""
+    found = connection.sql(sql, params=values)
+    return [str(kind) for kind in found.types], found.to_arrow_reader(BATCH_ROWS)
 
 
 def _known(openers: Mapping[str, Opener]) -> dict[str, str]:

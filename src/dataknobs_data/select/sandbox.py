@@ -9,11 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from types import ModuleType
 from typing import TYPE_CHECKING
 
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.select.bounded import macros
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -40,6 +42,7 @@ class Sandbox:
 
     def __init__(self, limits: Limits) -> None:
         duckdb = _duckdb()
+        self._memory_bytes = limits.memory_bytes
         self._folder = tempfile.mkdtemp(prefix="dataknobs-sql-")
         try:
             self.connection: DuckDBPyConnection = duckdb.connect(":memory:", config=self._settings(limits))
@@ -61,6 +64,11 @@ class Sandbox:
             "max_temp_directory_size": f"{DISK_FACTOR * limits.memory_bytes}B",
             "threads": min(os.cpu_count() or 1, THREADS_MAX),
         }
+
+    def bound(self, functions: Collection[str]) -> None:
+        """Puts bounds to those of these functions that need them."""
+        for statement in macros(functions, self._memory_bytes):
+            self.connection.execute(statement).fetchall()
 
     def lock(self, seconds: float) -> None:
         """What is carried out from now on ends after so many seconds, and can change no setting."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from dataknobs_data.select.parsing import Tree
 from dataknobs_data.select.relation import Path
+from dataknobs_data.select.trees import Tree
 
 
 @dataclass

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataknobs_data.exceptions import QueryError
-from dataknobs_data.select.parsing import Tree
+from dataknobs_data.select.bounded import check_format
+from dataknobs_data.select.naming import as_name, lambda_names, listed_names
 from dataknobs_data.select.scopes import Name, Scope, Source, Star
+from dataknobs_data.select.trees import Tree, reference
 from dataknobs_data.spelling import did_you_mean
 
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row"})
@@ -21,9 +23,10 @@ TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", 
 
 REFUSED = frozenset(
     {"to_aggregate_state", "finalize", "combine", "combine_aggr", "write_log", "json_serialize_plan", "create_sort_key",
-     "variant_bytes_to_variant", "bitstring_byte_comparable", "timetz_byte_comparable", "nextval", "setval", "currval"}
+     "variant_bytes_to_variant", "bitstring_byte_comparable", "timetz_byte_comparable", "nextval", "setval", "currval",
+     "sleep_ms", "pg_sleep"}
 )  # fmt: skip
-"""Functions for the inside of an engine: they trust their arguments, or leave something behind."""
+"""Functions for the inside of an engine: they trust their arguments, leave something behind, or cannot be interrupted."""
 
 _Deferred = list[Callable[[], None]]
 
@@ -36,12 +39,14 @@ class Survey:
     names       references to columns
     stars       in the order of the text
     parameters  identifiers: "1", "2", … or names
+    functions   that are called, in lower case
     """
 
     tables: set[str] = field(default_factory=set)
     names: list[Name] = field(default_factory=list)
     stars: list[Star] = field(default_factory=list)
     parameters: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
 
 
 def surveyed(statement: Tree, known: Mapping[str, str]) -> Survey:
@@ -162,8 +167,7 @@ class _Surveyor:
                 "with USING (…)"
             )
         for name in ref["using_columns"]:
-            reference = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": [name]}
-            self.found.names.append(Name(reference, Scope(None, members), (name,), []))
+            self.found.names.append(Name(reference([name]), Scope(None, members), (name,), []))
         return [*later, lambda: self._expression(ref["condition"], scope, tables)]
 
     def _table_function(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
@@ -214,74 +218,38 @@ class _Surveyor:
             case "LAMBDA":
                 self._lambda(part, scope, tables)
                 return
+            case "POSITIONAL_REFERENCE":
+                raise QueryError(f"SQL: #{part['index']} is not possible here: the fields of records have no order")
             case "PARAMETER":
                 self.found.parameters.add(part["identifier"])
             case "FUNCTION" | "WINDOW":
-                self._function(part["function_name"])
+                self._function(part)
         for one in part.values():
             self._expression(one, scope, tables)
 
-    def _function(self, name: str) -> None:
-        if name.lower() in REFUSED or name.lower().startswith("__internal"):
-            raise QueryError(f"SQL: the function {name}() is not possible here", name=name)
+    def _function(self, part: Tree) -> None:
+        name = part["function_name"].lower()
+        if name in REFUSED or name.startswith("__internal") or part["qualified_name"]["path"][:-1]:
+            raise QueryError(
+                f"SQL: the function {'.'.join(part['qualified_name']['path'])}() is not possible here", name=name
+            )
+        if name in ("format", "printf"):
+            check_format(name, part["arguments"])
+        self.found.functions.add(name)
 
     def _star(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
         self.found.stars.append(Star(part, scope))
         for name in listed_names(part["expr"]) or ():
-            reference = {"class": "COLUMN_REF", "type": "COLUMN_REF", "alias": "", "column_names": [name]}
-            self.found.names.append(Name(reference, scope, (name,), []))
+            self.found.names.append(Name(reference([name]), scope, (name,), []))
         self._expression([part["replace_list"], part["expr"]], scope, tables)
 
     def _lambda(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
         """`x -> f(x)` makes a name of its own; but `->` may also take something out of JSON, and then its left side is a column."""
         arrow = part.get("syntax_type") == "SINGLE_ARROW"
-        names = [Source(one, parameter=True) for one in _lambda_names(part["lhs"])]
+        names = [Source(one, parameter=True) for one in lambda_names(part["lhs"])]
         if arrow:
             self._expression(part["lhs"], scope, tables)
         self._expression(part["expr"], Scope(scope, names), tables)
-
-
-def as_name(node: Tree, scope: Scope) -> Name | None:
-    """The reference that an expression is, with what is taken out of it; None for any other expression."""
-    inside: list[tuple[Tree, str | int]] = []
-    innermost = node
-    while innermost.get("class") == "OPERATOR" and innermost["type"] in ("STRUCT_EXTRACT", "ARRAY_EXTRACT"):
-        innermost, key_node = innermost["children"]
-        key = _key(key_node)
-        if key is None:
-            return None
-        inside.insert(0, (innermost, key))
-    if innermost.get("class") != "COLUMN_REF":
-        return None
-    nodes = [*(inner for inner, _ in inside[1:]), node]
-    steps = [(step, key) for step, (_, key) in zip(nodes, inside, strict=True)] if inside else []
-    return Name(node, scope, tuple(innermost["column_names"]), steps)
-
-
-def _key(node: Tree) -> str | int | None:
-    literal = node.get("literal") if node.get("class") == "CONSTANT" else None
-    match literal:
-        case {"kind": "STRING", "text": str(text)}:
-            return text
-        case {"kind": "INTEGER", "text": str(text)} if text.isdecimal():
-            return int(text)
-    return None
-
-
-def listed_names(expression: Tree | None) -> list[str] | None:
-    """The names in `COLUMNS(['a', 'b'])`; None for another kind of COLUMNS."""
-    if expression and expression.get("class") == "FUNCTION" and expression["function_name"] == "list_value":
-        keys = [_key(argument["expression"]) for argument in expression["arguments"]]
-        if all(isinstance(key, str) for key in keys):
-            return [str(key) for key in keys]
-    return None
-
-
-def _lambda_names(lhs: Tree) -> list[str]:
-    if lhs.get("class") == "COLUMN_REF":
-        return [str(lhs["column_names"][0])]
-    arguments = lhs.get("arguments", [])
-    return [name for argument in arguments for name in _lambda_names(argument["expression"])]
 
 
 def _words(kind: str, *endings: str) -> str:

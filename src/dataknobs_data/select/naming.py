@@ -1,0 +1,47 @@
+"""Which parts of a syntax tree are names."""
+
+from __future__ import annotations
+
+from dataknobs_data.select.scopes import Name, Scope
+from dataknobs_data.select.trees import Tree, text_of
+
+
+def as_name(node: Tree, scope: Scope) -> Name | None:
+    """The reference that an expression is, with what is taken out of it; None for any other expression."""
+    inside: list[tuple[Tree, str | int]] = []
+    innermost = node
+    while innermost.get("class") == "OPERATOR" and innermost["type"] in ("STRUCT_EXTRACT", "ARRAY_EXTRACT"):
+        innermost, key_node = innermost["children"]
+        key = _key(key_node)
+        if key is None:
+            return None
+        inside.insert(0, (innermost, key))
+    if innermost.get("class") != "COLUMN_REF":
+        return None
+    nodes = [*(inner for inner, _ in inside[1:]), node]
+    steps = [(step, key) for step, (_, key) in zip(nodes, inside, strict=True)] if inside else []
+    return Name(node, scope, tuple(innermost["column_names"]), steps)
+
+
+def _key(node: Tree) -> str | int | None:
+    literal = node.get("literal") if node.get("class") == "CONSTANT" else None
+    if literal and literal["kind"] == "INTEGER" and literal["text"].isdecimal():
+        return int(literal["text"])
+    return text_of(node)
+
+
+def listed_names(expression: Tree | None) -> list[str] | None:
+    """The names in `COLUMNS(['a', 'b'])`; None for another kind of COLUMNS."""
+    if expression and expression.get("class") == "FUNCTION" and expression["function_name"] == "list_value":
+        keys = [_key(argument["expression"]) for argument in expression["arguments"]]
+        if all(isinstance(key, str) for key in keys):
+            return [str(key) for key in keys]
+    return None
+
+
+def lambda_names(lhs: Tree) -> list[str]:
+    """The names that a lambda makes: `x`, or those of `(x, i)`."""
+    if lhs.get("class") == "COLUMN_REF":
+        return [str(lhs["column_names"][0])]
+    arguments = lhs.get("arguments", [])
+    return [name for argument in arguments for name in lambda_names(argument["expression"])]
