@@ -18,7 +18,8 @@ from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
 from tests.servers import S3Server, new_bucket_name, open_client
 
-TIERED = {"layout": "tiered", "pack_threshold": 3, "timeout": 1.4, "deadline": 1.5, "grace": 1.6}
+TIERED = {"layout": "tiered", "pack_threshold": 3}
+IMPATIENT = {**TIERED, "timeout": 1.4, "deadline": 1.5, "grace": 1.6}
 IDS = [f"r{number}" for number in range(8)]
 
 
@@ -53,8 +54,8 @@ def shown(past: S3Database) -> dict[str, Any]:
 class Run:
     """A database and all that it ever was, by the second."""
 
-    def __init__(self, db: S3Database, seed: int) -> None:
-        self.db = db
+    def __init__(self, bench: S3Bench, db: S3Database, seed: int) -> None:
+        self.bench, self.db = bench, db
         self.dice = random.Random(seed)
         self.value = 0
         self.state: dict[str, int] = {}
@@ -89,8 +90,8 @@ class Run:
         self.state |= dict.fromkeys(ids, self._next())
 
     def compact(self) -> None:
-        """Moves all of it."""
-        self.db.compact(full=True, wait=True)
+        """Moves all of it, while nobody else is at it."""
+        self.bench.connect(**IMPATIENT).compact(full=True, wait=True)
 
 
 def check(run: Run) -> None:
@@ -110,7 +111,7 @@ def lived(bench: S3Bench, steps: list[str], seed: int = 0) -> Run:
     db = bench.open(**TIERED)
     db.enable_versioning()
     next_second()
-    run = Run(db, seed)
+    run = Run(bench, db, seed)
     for step in steps:
         getattr(run, step)()
         run.remember()
