@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +13,34 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.fs
 import pytest
 from deltalake import DeltaTable
 
-from dataknobs_data.backends.s3 import S3Database
+from dataknobs_data.backends.s3 import AsyncS3Database, S3Database
+from dataknobs_data.embedded import SeaweedServer
+from dataknobs_data.exceptions import ConfigurationError, SnapshotExpiredError
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
-from tests.s3_bench import S3Bench
+from tests.s3_bench import Places, S3Bench
 
-pytestmark = pytest.mark.parametrize("s3_server", ["seaweed"], indirect=True)
-
+SEAWEED = pytest.mark.parametrize("s3_server", ["seaweed"], indirect=True)
 CITIES = ["Bern", "Köln", "Oslo"]
 
 
-@pytest.fixture
-def full(bench: S3Bench) -> S3Database:
-    """Records that were loaded, changed, deleted and created singly; nothing stands in front of the table any more."""
-    db = bench.open(layout="tiered", pack_threshold=100, deadline=2, timeout=1, grace=3)
+@pytest.fixture(scope="module")
+def archive(seaweed: SeaweedServer, s3_places: Places) -> Iterator[S3Bench]:
+    """Where the records of `full` lie."""
+    with ExitStack() as ends:
+        yield S3Bench(seaweed, *s3_places[seaweed], ends)
+
+
+@pytest.fixture(scope="module")
+def full(archive: S3Bench) -> S3Database:
+    """Records that were loaded, changed, deleted and created singly; nothing stands in front of the table any more. They are
+    only read.
+    """
+    db = archive.open(layout="tiered", pack_threshold=100, deadline=2, timeout=1, grace=3)
     db.batch_create([Record({"n": n, "city": CITIES[n % 3], "share": n / 8}, id=f"r{n:04}") for n in range(1000)])
     db.batch_create([Record({"n": n, "city": CITIES[n % 3], "flag": n % 2 == 0}) for n in range(1000, 1500)])
     for n in range(0, 60, 3):
@@ -36,7 +50,7 @@ def full(bench: S3Bench) -> S3Database:
         db.create(Record({"n": n, "city": "Rom", "new": f"x{n}"}, id=f"new{n}"))
     report = db.compact(full=True, wait=True)
     assert report.waiting == 0
-    assert not [path for path in bench.paths() if not path.startswith(("_table/", "_jobs/"))], "no object is left"
+    assert not [path for path in archive.paths() if not path.startswith(("_table/", "_jobs/"))], "no object is left"
     return db
 
 
@@ -46,22 +60,6 @@ def wanted(db: S3Database) -> list[tuple[str, int]]:
         Query().filter("n", ">", 1400).filter("city", "!=", "Rom")
     )
     return sorted((str(record.id), record["n"]) for record in found)
-
-
-def options(bench: S3Bench) -> dict[str, str]:
-    """For engines that use object_store."""
-    config = bench.config()
-    return {
-        "aws_access_key_id": config["access_key_id"],
-        "aws_secret_access_key": config["secret_access_key"],
-        "aws_region": config["region"],
-        "aws_endpoint_url": config["endpoint_url"],
-        "aws_allow_http": "true",
-    }
-
-
-def address(bench: S3Bench) -> str:
-    return f"s3://{bench.bucket}/{bench.prefix}_table"
 
 
 def pairs(table: pa.Table) -> list[tuple[str, int]]:
@@ -85,15 +83,17 @@ def live_files(bench: S3Bench, folder: Path) -> list[str]:
     return list(live.values())
 
 
-def test_polars(bench: S3Bench, full: S3Database) -> None:
-    frame = pl.scan_delta(address(bench), storage_options=options(bench))
+def test_polars(full: S3Database) -> None:
+    table = full.delta()
+    frame = pl.scan_delta(table.uri, storage_options=table.storage_options)
     assert frame.select(pl.len()).collect().item() == full.count() == 1490
     found = frame.filter((pl.col("city") == "Rom") | (pl.col("n") > 1400)).select("_id", "n").collect()
     assert sorted(found.rows()) == wanted(full)
 
 
-def test_deltalake_and_pyarrow(bench: S3Bench, full: S3Database) -> None:
-    table = DeltaTable(address(bench), storage_options=options(bench))
+def test_deltalake_and_pyarrow(full: S3Database) -> None:
+    address = full.delta()
+    table = DeltaTable(address.uri, storage_options=address.storage_options)
     dataset = table.to_pyarrow_dataset()
     assert dataset.count_rows() == full.count()
     assert pairs(dataset.to_table(filter=(pc.field("city") == "Rom") | (pc.field("n") > 1400))) == wanted(full)
@@ -101,13 +101,18 @@ def test_deltalake_and_pyarrow(bench: S3Bench, full: S3Database) -> None:
     assert sum(pa.table(adds)["num_records"].to_pylist()) == full.count(), "the log's statistics say the same"
 
 
-@pytest.mark.parametrize("way", ["arrow", "files"])
-def test_duckdb(bench: S3Bench, full: S3Database, tmp_path: Path, way: str) -> None:
+@pytest.mark.parametrize("way", ["delta", "dataset", "files"])
+def test_duckdb(archive: S3Bench, full: S3Database, tmp_path: Path, way: str) -> None:
     with duckdb.connect() as engine:
-        if way == "arrow":
-            engine.register("records", DeltaTable(address(bench), storage_options=options(bench)).to_pyarrow_dataset())
+        if way == "delta":
+            table = full.delta()
+            engine.register(
+                "records", DeltaTable(table.uri, storage_options=table.storage_options).to_pyarrow_dataset()
+            )
+        elif way == "dataset":
+            engine.register("records", full.dataset())
         else:
-            engine.read_parquet(live_files(bench, tmp_path), union_by_name=True).create_view("records")
+            engine.read_parquet(live_files(archive, tmp_path), union_by_name=True).create_view("records")
         assert engine.sql("SELECT count(*) FROM records").fetchall() == [(full.count(),)]
         found = engine.sql("SELECT _id, n FROM records WHERE city = 'Rom' OR n > 1400").fetchall()
         assert sorted(found) == wanted(full)
@@ -118,27 +123,131 @@ def test_duckdb(bench: S3Bench, full: S3Database, tmp_path: Path, way: str) -> N
     ]
 
 
-def test_daft(bench: S3Bench, full: S3Database) -> None:
+def test_daft(full: S3Database) -> None:
     daft = pytest.importorskip("daft", reason="it is in the extra `engines`, for it holds pyarrow back")
-    config = bench.config()
-    io = daft.io.IOConfig(
-        s3=daft.io.S3Config(
-            endpoint_url=config["endpoint_url"],
-            key_id=config["access_key_id"],
-            access_key=config["secret_access_key"],
-            region_name=config["region"],
-            use_ssl=False,
-        )
-    )
-    frame = daft.read_deltalake(address(bench), io_config=io)
+    table = full.delta()
+    frame = daft.read_deltalake(table.uri, io_config=daft.io.IOConfig(s3=daft.io.S3Config(**table.daft_options)))
     assert frame.count_rows() == full.count()
     found = frame.where((daft.col("city") == "Rom") | (daft.col("n") > 1400)).select("_id", "n").to_pydict()
     assert sorted(zip(found["_id"], found["n"], strict=True)) == wanted(full)
 
 
-def test_rows_without_the_fields_that_later_ones_brought(bench: S3Bench, full: S3Database) -> None:
-    frame = pl.scan_delta(address(bench), storage_options=options(bench))
+def test_rows_without_the_fields_that_later_ones_brought(full: S3Database) -> None:
+    frame = pl.scan_pyarrow_dataset(full.dataset())
     assert frame.filter(pl.col("new").is_not_null()).select(pl.len()).collect().item() == 10
     assert frame.filter(pl.col("flag")).select(pl.len()).collect().item() == full.count(
         Query().filter("flag", "=", True)
     )
+
+
+# ---------------------------------------------------------------------------------------------- the dataset
+def test_the_dataset_after_a_full_compaction(full: S3Database) -> None:
+    dataset = full.dataset()
+    assert (dataset.exact, dataset.table_version) == (True, full.log(1)[0].version)
+    assert sorted(dataset.to_table(columns=["_id"])["_id"].to_pylist()) == full.list_ids()
+    assert pairs(dataset.to_table(filter=(pc.field("city") == "Rom") | (pc.field("n") > 1400))) == wanted(full)
+    frame = pl.scan_pyarrow_dataset(dataset).filter(pl.col("city") == "Rom").select(pl.len()).collect()
+    assert frame.item() == full.count(Query().filter("city", "=", "Rom"))
+
+
+@SEAWEED
+def test_before_a_compaction_the_dataset_has_what_the_packs_have(bench: S3Bench) -> None:
+    db = bench.open(layout="tiered", pack_threshold=10)
+    db.batch_create([Record({"n": n}, id=f"r{n}") for n in range(10)])
+    assert db.dataset().exact
+    db.update("r1", Record({"n": 100}))
+    db.delete("r2")
+    db.create(Record({"n": 200}, id="single"))
+    dataset = db.dataset()
+    assert not dataset.exact
+    assert pairs(dataset.to_table()) == [(f"r{n}", n) for n in range(10)], "outdated, deleted, and one is missing"
+    assert not db.compact(full=True).left
+    assert pairs(db.dataset().to_table()) == sorted((str(one.id), one["n"]) for one in db.all())
+    assert pairs(dataset.to_table())[2] == ("r2", 2), "the version of the table that it was made of"
+
+
+@SEAWEED
+def test_a_dataset_of_no_table(bench: S3Bench) -> None:
+    db = bench.open(layout="tiered")
+    empty = db.dataset()
+    assert (empty.exact, empty.table_version, empty.count_rows()) == (True, None, 0)
+    assert "_id" in empty.schema.names
+    db.create(Record({"n": 1}))
+    assert not db.dataset().exact
+
+
+def test_packs_that_a_filter_rules_out_are_not_opened_and_what_is_sent_is_counted(full: S3Database) -> None:
+    dataset, before = full.dataset(), full.usage
+    assert dataset.to_table(filter=pc.field("n") > 1_000_000).num_rows == 0
+    assert not full.usage.since(before).requests
+    assert dataset.to_table(filter=pc.field("n") == 1400).num_rows == 1
+    sent = full.usage.since(before)
+    assert sent.requests.keys() == {"GetObject"}
+    assert sent.bytes_received > 0
+
+
+@SEAWEED
+def test_packs_that_are_gone_or_damaged_are_no_empty_answer(bench: S3Bench) -> None:
+    db = bench.open(layout="tiered", pack_threshold=10)
+    db.batch_create([Record({"n": n, "text": f"text {n}"}) for n in range(100)])
+    dataset = db.dataset()
+    (path,) = (path for path in bench.paths() if path.startswith("_table/packs/"))
+    key = bench.prefix + path
+    assert dataset.files == [f"{bench.bucket}/{key}"]
+    body = bytearray(bench.client.get_object(Bucket=bench.bucket, Key=key)["Body"].read())
+    body[200] ^= 1
+    bench.client.put_object(Bucket=bench.bucket, Key=key, Body=bytes(body))
+    with pytest.raises(OSError, match="CRC"):
+        dataset.to_table()
+    bench.client.delete_object(Bucket=bench.bucket, Key=key)
+    with pytest.raises(SnapshotExpiredError, match="vacuumed"):
+        db.dataset().to_table()
+
+
+def test_packs_are_only_read(full: S3Database) -> None:
+    files = full.dataset().filesystem
+    with pytest.raises(PermissionError, match="only ever read"):
+        files.delete_file(full.dataset().files[0])
+    with pytest.raises(FileNotFoundError):
+        files.open_input_file("elsewhere")
+    with files.open_input_file(full.dataset().files[0]) as file:
+        assert (file.read(4), file.seek(-4, 2) > 0, file.read()) == (b"PAR1", True, b"PAR1")
+    (info, none) = files.get_file_info([full.dataset().files[0], "elsewhere"])
+    assert (info.is_file, none.type) == (True, pa.fs.FileType.NotFound)
+
+
+# ---------------------------------------------------------------------------------------------- addresses
+@SEAWEED
+@pytest.mark.parametrize("prefix", ["a b/", "100%/", "ü/", "a+b=c&d/", "q?x/", "h#x/"])
+def test_prefixes_that_urls_escape(bench: S3Bench, prefix: str) -> None:
+    db = bench.open(layout="tiered", pack_threshold=3, prefix=bench.prefix + prefix)
+    db.batch_create([Record({"n": n}) for n in range(3)])
+    table = db.delta()
+    rows = DeltaTable(table.uri, storage_options=table.storage_options).to_pyarrow_dataset().count_rows()
+    assert rows == db.dataset().count_rows() == 3
+
+
+def test_the_environment_does_not_lead_elsewhere(full: S3Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    table = full.delta()
+    assert DeltaTable(table.uri, storage_options=table.storage_options).version() == full.dataset().table_version
+
+
+@SEAWEED
+def test_no_table_in_the_objects_layout(bench: S3Bench) -> None:
+    db = bench.open(layout="objects")
+    for call in (db.dataset, db.delta):
+        with pytest.raises(ConfigurationError, match="layout 'objects'"):
+            call()
+
+
+@SEAWEED
+def test_for_asyncio(bench: S3Bench) -> None:
+    async def scenario() -> None:
+        async with AsyncS3Database(bench.config(layout="tiered", pack_threshold=3)) as db:
+            await db.batch_create([Record({"n": n}) for n in range(3)])
+            assert (await db.dataset()).count_rows() == 3
+            assert (await db.delta(credentials=False)).location.endswith(f"{bench.prefix}_table")
+
+    asyncio.run(scenario())

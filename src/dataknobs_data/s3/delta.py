@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import quote
 
 _PLAIN_IN_URLS = "/!$&'()*+,;=:@[]|~"
@@ -13,7 +14,7 @@ _SECRETS = frozenset({"aws_secret_access_key", "aws_session_token", "access_key"
 _SPARK_SECRETS = (".secret.key", ".session.token")
 
 
-class Options(dict[str, str]):
+class Options(dict[str, Any]):
     """Names and values that another program takes. Secrets among them do not show when it is printed."""
 
     def __repr__(self) -> str:
@@ -102,7 +103,7 @@ class DeltaAddress:
         if self.token:
             options |= {"session_token": self.token}
         if self.endpoint:
-            options |= {"endpoint_url": self.endpoint}
+            options |= {"endpoint_url": self.endpoint, "use_ssl": not self._is_plain}
         return options
 
     def duckdb_secret(self, name: str = "dataknobs") -> str:
