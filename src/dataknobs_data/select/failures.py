@@ -60,10 +60,16 @@ def public_error(error: Exception, memory_bytes: int, names: Names = tuple) -> D
     for pattern in _UNKNOWN:
         if unknown := pattern.search(text):
             return unknown_name(unknown["name"], names(), text)
-    text = text.partition("\n\nLINE ")[0].strip()
+    text = _shortened(text)
     if kind in _STATEMENTS:
         return QueryError(f"SQL: {text}")
     return DatabaseOperationError(f"SQL: {kind} error: {text}")
+
+
+def _shortened(text: str) -> str:
+    """Without the place in the statement, which may have been written anew, and without long lists of candidates."""
+    lines = text.partition("\n\nLINE ")[0].splitlines()
+    return "\n".join(line for line in lines if not line.startswith("\t")).strip()
 
 
 def unknown_name(name: str, names: Collection[str], text: str = "") -> QueryError:

@@ -35,10 +35,10 @@ def parsed(connection: DuckDBPyConnection, sql: str) -> Tree:
 
 def _answer(connection: DuckDBPyConnection, sql: str) -> Tree:
     try:
-        row = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0]
-    except UnicodeError:
+        sql.encode()
+    except UnicodeEncodeError:
         raise QueryError("SQL: the text holds a lone surrogate, which UTF-8 cannot hold") from None
-    answer: Tree = orjson.loads(row[0])
+    answer: Tree = orjson.loads(connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
     return answer
 
 
