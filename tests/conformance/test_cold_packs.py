@@ -383,3 +383,39 @@ def test_compaction_of_packs_without_companions_goes_on_too(bench: S3Bench) -> N
     assert db.delete("r011")
     assert db.compact(full=True).archived == 0
     assert db.count() == 30
+
+
+# ---------------------------------------------------------------------------------------------- SQL
+def test_sql_names_the_archived_packs_that_may_have_such_rows(bench: S3Bench, cold: S3Database) -> None:
+    assert cold.select_query("SELECT count(*) AS n FROM S3Object").to_arrow().to_pylist() == [{"n": 30}]
+    error = caught(lambda: list(cold.select_query("SELECT n FROM S3Object s WHERE s.n >= 10")))
+    assert error.context["packs"] == packs(bench)[1:]
+    assert "2 of 2 packs" in str(error)
+    assert cold.restore(error, wait=True).done
+    found = cold.select_query("SELECT sum(n) AS total FROM S3Object s WHERE s.n >= ?", [10])
+    assert list(found) == [{"total": sum(range(10, 30))}]
+    assert caught(lambda: list(cold.select_query("SELECT * FROM S3Object"))).context["packs"] == packs(bench)[:1]
+
+
+def test_sql_skips_what_is_archived_when_it_is_told_to(
+    bench: S3Bench, cold: S3Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    cold.create(Record({"n": 100}, id="cold"))
+    db = bench.connect(**TIERED)
+    db.create(Record({"n": 7}, id="warm"))
+    with caplog.at_level(logging.WARNING, "dataknobs_data.s3"):
+        found = db.select_query("SELECT _id, n FROM S3Object", archived="skip")
+        assert list(found) == [{"_id": "warm", "n": 7}]
+        found.close()
+    (error,) = found.skipped
+    assert isinstance(error, RecordArchivedError)
+    assert (error.context["packs"], error.context["ids"]) == (packs(bench), ["cold"])
+    assert [record.getMessage().split(":")[0] for record in caplog.records] == ["SQL went on without what is archived"]
+
+    async def run() -> None:
+        async with AsyncS3Database(bench.config(**TIERED)) as other:
+            found = await other.select_query("SELECT n FROM S3Object WHERE n < 9", archived="skip")
+            assert [row async for row in found] == [{"n": 7}]
+            assert [error.context["packs"] for error in found.skipped] == [packs(bench)]
+
+    asyncio.run(run())

@@ -10,6 +10,7 @@ from dataknobs_data.aio import AsyncDatabase
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.engine import Engine
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.archive.skipping import Archived, Skipped, skips
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.select.asynchronous import AsyncSqlResult, started
 from dataknobs_data.select.relation import Relation
@@ -27,44 +28,55 @@ RELATIONS_SHARE = 4
 class AnswersSql(SyncDatabase):
     """A database that takes SQL."""
 
-    def select_query(self, sql: str, params: Parameters = None, *, timeout: float | None = None) -> SqlResult:
+    def select_query(
+        self, sql: str, params: Parameters = None, *, timeout: float | None = None, archived: Archived = "raise"
+    ) -> SqlResult:
         """The rows that a SELECT finds `FROM S3Object`: exactly the live records of both tiers, read as far as it needs them.
 
         The SQL is DuckDB's, and takes S3 Select's forms. Fields are columns: of their type where all values have it, else text;
         what is nested is named by its path, `s.address.city`, `s.tags[0]`. `SELECT *` has the fields that are columns of the table, and
         all others as JSON in `_rest`; `_id`, `_created_at`, `_updated_at` and `_metadata` are there when named.
 
-        params   a sequence for `?` and `$1`, a mapping for `$name`
-        timeout  seconds for the statement with the reading of its rows; default: the setting query_timeout
+        params    a sequence for `?` and `$1`, a mapping for `$name`
+        timeout   seconds for the statement with the reading of its rows; default: the setting query_timeout
+        archived  "raise": RecordArchivedError names the archived packs that may have such rows, and what restoring them costs and
+                  takes (`restore(error)` does it). "skip": they are left out; the result's `skipped` has that error, and the log
 
         It can read nothing else: no files, no network, no settings. Beyond `memory_limit` it goes to temporary files, within
         bounds. Rows stream; see SqlResult. Raises QueryError for what makes no sense, naming the nearest to an unknown name;
         DatabaseOperationError where time or memory do not suffice; ConfigurationError where the extra `sql` is not installed.
         """
-        return self.sql(sql, params, timeout=timeout)
+        return self.sql(sql, params, timeout=timeout, archived=archived)
 
     def sql(
-        self, sql: str, params: Parameters = None, *, timeout: float | None = None, **databases: SyncDatabase
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        timeout: float | None = None,
+        archived: Archived = "raise",
+        **databases: SyncDatabase,
     ) -> SqlResult:
         """As `select_query`, over several databases: this one is `S3Object`, the others have the names they are given here.
 
         db.sql("SELECT … FROM S3Object o JOIN customers c ON o.customer = c.id", customers=SqliteDatabase({…}))
         """
-        return self._statement(sql, params, timeout, databases).run()
+        return self._statement(sql, params, timeout, archived, databases).run()
 
     def _statement(
-        self, sql: str, params: Parameters, timeout: float | None, databases: Mapping[str, Any]
+        self, sql: str, params: Parameters, timeout: float | None, archived: Archived, databases: Mapping[str, Any]
     ) -> Statement:
         """Not run yet."""
+        skipped = Skipped() if skips(archived) else None
         engine = self._ready()
         assert isinstance(engine, S3Engine), "only S3 databases are of this class"
         settings = engine.parts.settings
         share = settings.memory_limit // RELATIONS_SHARE
         engines = {OWN: engine} | {name: _engine_of(name, database) for name, database in databases.items()}
-        openers = {name: partial(_opened, one, share // len(engines)) for name, one in engines.items()}
+        openers = {name: partial(_opened, one, share // len(engines), skipped) for name, one in engines.items()}
         seconds = settings.query_timeout if timeout is None else timeout
         limits = Limits(settings.memory_limit - share, seconds)
-        return Statement(sql, params, openers, limits, self._runtime)
+        return Statement(sql, params, openers, limits, self._runtime, skipped)
 
 
 def _engine_of(name: str, database: Any) -> Engine:
@@ -75,10 +87,10 @@ def _engine_of(name: str, database: Any) -> Engine:
     return database._ready()
 
 
-def _opened(engine: Engine, memory_bytes: int) -> Relation:
+def _opened(engine: Engine, memory_bytes: int, skipped: Skipped | None) -> Relation:
     from dataknobs_data.s3.relations.openers import relation_of  # imports pyarrow
 
-    return relation_of(engine, memory_bytes)
+    return relation_of(engine, memory_bytes, skipped)
 
 
 class AsyncAnswersSql(AsyncDatabase):
@@ -87,10 +99,10 @@ class AsyncAnswersSql(AsyncDatabase):
     sync: AnswersSql
 
     async def select_query(
-        self, sql: str, params: Parameters = None, *, timeout: float | None = None
+        self, sql: str, params: Parameters = None, *, timeout: float | None = None, archived: Archived = "raise"
     ) -> AsyncSqlResult:
         """See AnswersSql.select_query."""
-        return await self.sql(sql, params, timeout=timeout)
+        return await self.sql(sql, params, timeout=timeout, archived=archived)
 
     async def sql(
         self,
@@ -98,8 +110,9 @@ class AsyncAnswersSql(AsyncDatabase):
         params: Parameters = None,
         *,
         timeout: float | None = None,
+        archived: Archived = "raise",
         **databases: SyncDatabase | AsyncDatabase,
     ) -> AsyncSqlResult:
         """See AnswersSql.sql."""
-        statement = await self._run(self.sync._statement, sql, params, timeout, databases)
+        statement = await self._run(self.sync._statement, sql, params, timeout, archived, databases)
         return await started(statement, self._run)

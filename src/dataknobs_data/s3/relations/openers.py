@@ -5,37 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from dataknobs_data.documents import Document
-from dataknobs_data.engine import Engine
-from dataknobs_data.exceptions import DataknobsDataError
+from dataknobs_data.engine import Engine, ErrorSink
+from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.relations.records import Records
 from dataknobs_data.s3.relations.sources import Documents, Tiers
+from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front
 from dataknobs_data.s3.tiered.layout import TieredLayout
 from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.select.relation import Relation
 
 
-def relation_of(engine: Engine, memory_bytes: int) -> Relation:
+def relation_of(engine: Engine, memory_bytes: int, on_archived: ErrorSink | None = None) -> Relation:
     """The records of an engine, as they are when it is first asked.
 
     memory_bytes  of single records that are kept in memory as columns; those beyond go to a temporary file
+    on_archived   takes the errors of what is archived, to go on without it; None: they are raised
     """
     if not isinstance(engine, S3Engine):
         return Records(Documents(engine, memory_bytes))
     layout = engine.layout
     if not isinstance(layout, TieredLayout):
-        return Records(Documents(engine, memory_bytes, lambda: _listed(engine)))
+        return Records(Documents(engine, memory_bytes, lambda: _listed(engine), on_archived))
     scanner, parts = layout.scanner, layout.parts
     return Records(
         Tiers(
             parts,
             lambda: scanner.look(""),
-            lambda front: _documents(scanner, parts, front),
+            lambda front, met: _documents(scanner, parts, front, met),
             layout.known_forms,
             memory_bytes,
+            on_archived,
         )
     )
 
@@ -47,13 +50,14 @@ def _listed(engine: S3Engine) -> int:
         return len(parts.lister.records(""))
 
 
-def _documents(scanner: Scanner, parts: Parts, front: Front) -> Iterator[Document]:
+def _documents(scanner: Scanner, parts: Parts, front: Front, met: Encounter) -> Iterator[Document]:
     """The documents of a front, fetched side by side."""
-    outcomes = parts.many.map(
-        lambda id: scanner.read_listed(front, id), sorted(front.documents), lambda id: scanner.holds(front, id)
-    )
-    for outcome in outcomes:
-        if isinstance(outcome, DataknobsDataError):
+    ids = sorted(front.documents)
+    outcomes = parts.many.map(lambda id: scanner.read_listed(front, id), ids, lambda id: scanner.holds(front, id))
+    for id, outcome in zip(ids, outcomes, strict=True):
+        if isinstance(outcome, RecordArchivedError):
+            met.met_object(id, outcome)
+        elif isinstance(outcome, DataknobsDataError):
             raise outcome
-        if outcome is not None:
+        elif outcome is not None:
             yield outcome

@@ -37,7 +37,7 @@ class PackPortion(Portion):
         super().__init__()
         self.kinds = pack.shape.kinds
         self.rest_names = pack.rest_names
-        self._pack = pack
+        self.pack = pack
         self._reader = view.reader(pack)
         self._front = front
         self._guard = guard
@@ -46,7 +46,7 @@ class PackPortion(Portion):
 
     # ------------------------------------------------------------------ what `_rest` holds
     def _found_forms(self, names: Collection[str]) -> Mapping[str, Forms]:
-        path = self._pack.path
+        path = self.pack.path
         found = {name: forms for name in names if (forms := self._known.get(path, name)) is not None}
         asked = [name for name in names if name not in found]
         if asked:
@@ -56,7 +56,7 @@ class PackPortion(Portion):
 
     def living_forms(self, names: Collection[str]) -> Mapping[str, Forms]:
         forms = self.find_forms(names)
-        if not forms or not self._front.is_near(*self._pack.bounds):
+        if not forms or not self._front.is_near(*self.pack.bounds):
             return forms
         return forms_in(self._rests(hidden=False), names)
 
@@ -68,7 +68,7 @@ class PackPortion(Portion):
             yield (table if hidden else self._front.visible(table))[REST]
 
     def has_wide(self, name: str) -> bool:
-        stats = self._pack.stats
+        stats = self.pack.stats
         if stats is None:
             return True
         if stats.nulls.get(name) == stats.records:
@@ -77,17 +77,19 @@ class PackPortion(Portion):
         return low is None or high is None or not (low >= -EXACT and high <= EXACT)
 
     # ------------------------------------------------------------------ which rows
+    def may_answer(self, chosen: Chosen) -> bool:
+        stats = [self.pack.stats]
+        return chosen.condition is None or bool(surviving(chosen.condition, chosen.asked, self, stats))
+
     def tasks(self, chosen: Chosen) -> Iterable[Task]:
         none: list[Task] = []
-        if chosen.condition is not None and not surviving(chosen.condition, chosen.asked, self, [self._pack.stats]):
-            return none
         return self._guard(lambda: self._tasks(chosen), none)
 
     def _tasks(self, chosen: Chosen) -> list[Task]:
         self._check(chosen)
         groups = list(self._reader.groups)
         if chosen.condition is not None:
-            facts = [group_facts(self._reader, group, self.rest_names, self._pack.stats).stats for group in groups]
+            facts = [group_facts(self._reader, group, self.rest_names, self.pack.stats).stats for group in groups]
             groups = surviving(chosen.condition, chosen.asked, self, facts)
         share = len(self._needs(chosen)) / max(self._reader.metadata.num_columns, 1)
         together = max(1, min(GROUPS_MAX, int(TASK_BYTES / (GROUP_BYTES * share))))
@@ -170,7 +172,7 @@ class PackPortion(Portion):
         return self._front.visible(table) if hidden else table
 
     def _may_hide(self, groups: Sequence[int]) -> bool:
-        if not self._front.is_near(*self._pack.bounds):
+        if not self._front.is_near(*self.pack.bounds):
             return False
         bounds = self._reader.id_bounds
         return any(self._front.is_near(*bounds[group]) for group in groups)

@@ -32,6 +32,10 @@ class Portion(ABC):
     def __init__(self) -> None:
         self._forms: dict[str, Forms] = {}
 
+    def may_answer(self, chosen: Chosen) -> bool:
+        """Whether it may have rows that are chosen, as far as is known without reading it."""
+        return True
+
     # ------------------------------------------------------------------ what `_rest` holds
     def lies_outside(self, name: str) -> bool:
         """Whether a value of that field that is not null may lie in `_rest`."""

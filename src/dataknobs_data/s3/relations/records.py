@@ -44,6 +44,10 @@ class Source(ABC):
         """The columns of all of them, and what they come in."""
 
     @abstractmethod
+    def expect(self, portions: Sequence[Portion]) -> None:
+        """Only these are read next."""
+
+    @abstractmethod
     def count(self) -> int:
         """How many there are. Asked if nothing else is: nothing was loaded."""
 
@@ -136,6 +140,8 @@ class Records(Relation):
     def _scan(self, chosen: Chosen) -> Iterator[pa.RecordBatch]:
         with self._lock:
             _, portions = self._loaded
+        portions = [portion for portion in portions if portion.may_answer(chosen)]
+        self._source.expect(portions)
 
         def tasks(portion: Portion) -> Sequence[Task]:
             return list(portion.tasks(chosen))

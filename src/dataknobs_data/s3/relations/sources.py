@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from dataknobs_data.documents import Document
-from dataknobs_data.engine import Engine
+from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.query import Query
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
@@ -22,15 +22,25 @@ from dataknobs_data.s3.tiered.table import View
 
 
 class Documents(Source):
-    """All documents of an engine. `count`: how many there are, for certain."""
+    """All documents of an engine. `count`: how many there are, for certain; `sink`: see Engine.scan."""
 
-    def __init__(self, engine: Engine, memory_bytes: int, count: Callable[[], int] | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        memory_bytes: int,
+        count: Callable[[], int] | None = None,
+        sink: ErrorSink | None = None,
+    ) -> None:
+        self._sink = sink
         self._engine = engine
         self._spool = Spool(memory_bytes)
         self._counted = count
 
     def load(self) -> tuple[Shape, Sequence[Portion]]:
-        return windows_of(self._engine.scan(Query()), Shape(), self._spool)
+        return windows_of(self._engine.scan(Query(), self._sink), Shape(), self._spool)
+
+    def expect(self, portions: Sequence[Portion]) -> None:
+        """All of them were read when they were loaded."""
 
     def count(self) -> int:
         return self._counted() if self._counted else self._engine.count(Query())
@@ -42,14 +52,24 @@ class Documents(Source):
 Look = Callable[[], tuple[Front, View]]
 """Both tiers: objects first."""
 
-ReadAll = Callable[[Front], Iterator[Document]]
-"""The documents in front, those that were deleted since they were listed left out."""
+ReadAll = Callable[[Front, Encounter], Iterator[Document]]
+"""The documents in front, those that were deleted since they were listed left out. What is archived is told to the second."""
 
 
 class Tiers(Source):
-    """Both tiers, looked at once."""
+    """Both tiers, looked at once. `on_archived`: see Encounter."""
 
-    def __init__(self, parts: Parts, look: Look, read_all: ReadAll, known: KnownForms, memory_bytes: int) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        look: Look,
+        read_all: ReadAll,
+        known: KnownForms,
+        memory_bytes: int,
+        on_archived: ErrorSink | None = None,
+    ) -> None:
+        self._on_archived = on_archived
+        self._met: Encounter | None = None
         self._parts = parts
         self._look = look
         self._read_all = read_all
@@ -66,10 +86,16 @@ class Tiers(Source):
 
     def load(self) -> tuple[Shape, Sequence[Portion]]:
         front, view = self._tiers()
-        shape, windows = windows_of(self._read_all(front), view.shape, self._spool)
-        met = Encounter(self._parts, view.packs, doing="selecting", objects=front.documents)
+        met = self._met = Encounter(
+            self._parts, view.packs, self._on_archived, doing="selecting", objects=front.documents
+        )
+        shape, windows = windows_of(self._read_all(front, met), view.shape, self._spool)
         packs = [PackPortion(pack, view, front, met.guard(pack), self._known) for pack in view.packs]
         return shape, [*windows, *packs]
+
+    def expect(self, portions: Sequence[Portion]) -> None:
+        if self._met:
+            self._met.narrow([portion.pack for portion in portions if isinstance(portion, PackPortion)])
 
     def count(self) -> int:
         front, view = self._tiers()

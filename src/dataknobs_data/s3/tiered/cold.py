@@ -24,6 +24,9 @@ logger = logging.getLogger("dataknobs_data.s3")
 
 T = TypeVar("T")
 
+_OBJECT = "object:"
+"""Before the id of a record, where paths of packs stand beside it."""
+
 NO_OBJECTS: Mapping[str, Listed] = MappingProxyType({})
 
 
@@ -124,52 +127,59 @@ class Encounter:
             except DataFormatError as error:
                 report(error, on_damage)
             except RecordArchivedError as error:
-                self._met(pack, error)
+                self._told_once(pack, pack.path, error)
             return otherwise
 
         return guard
 
-    def met_object(self, error: RecordArchivedError) -> RecordArchivedError:
-        """What to raise instead of the error of one archived object: the same for all that there are."""
-        with self._lock:
-            if self._error is None:
-                self._error = self._told(None, error)
-            return self._error
+    def met_object(self, id: str, error: RecordArchivedError) -> None:
+        """What becomes of the error of an archived object: it is raised, or told once, for all that there are."""
+        self._told_once(None, _OBJECT + id, error)
 
-    def _met(self, pack: Packed, error: RecordArchivedError) -> None:
+    def narrow(self, packs: Sequence[Packed]) -> None:
+        """From now on it reads only these."""
         with self._lock:
-            is_known = pack.path in self._skipped  # another thread was first
+            self._packs = packs
+
+    def _told_once(self, met: Packed | None, name: str, error: RecordArchivedError) -> None:
+        with self._lock:
+            is_known = name in self._skipped  # another thread was first
             if self._error is None or not is_known:
-                self._error = self._told(pack, error)
+                self._error = self._told(met, name, error)
             found = self._error
         if self._on_archived is None:
             raise found from error.__cause__
         if not is_known:
             self._on_archived(found)
 
-    def _told(self, met: Packed | None, error: RecordArchivedError) -> RecordArchivedError:
+    def _told(self, met: Packed | None, name: str, error: RecordArchivedError) -> RecordArchivedError:
+        """One error for all that cannot be read and was not told yet; `met`, or the object `name`, was to be read."""
         packs = [pack for pack in self._packs if pack.path not in self._skipped]
-        try:
-            with translated("looking which packs are archived", self._parts.place):
-                found = archived_among(self._parts, packs)
-        except DataknobsDataError as failure:
-            logger.debug("which packs are archived beside the first one cannot be seen: %s", failure)
-            found = {}
+        found = self._archived_among(packs)
         if met is not None and met.path not in found:  # restored in this moment, or nobody may see how it stands
-            self._skipped.add(met.path)
+            self._skipped.add(name)
             return error
-        self._skipped |= found.keys()
+        objects = self._archived_objects() if met is None or self._on_archived is None else NO_OBJECTS
+        self._skipped |= {name, *found, *(_OBJECT + id for id in objects)}
         archived = [ArchivedPack(found[pack.path], _records(pack)) for pack in packs if pack.path in found]
-        objects = self._archived_objects() if self._on_archived is None else NO_OBJECTS
         if not archived and not objects:
             return error
         doing = f"{self._doing} in {self._parts.place}"
         return archived_error(doing, archived, len(self._packs), objects, default_prices())
 
+    def _archived_among(self, packs: Sequence[Packed]) -> dict[str, RestoreStatus]:
+        try:
+            with translated("looking which packs are archived", self._parts.place):
+                return archived_among(self._parts, packs)
+        except DataknobsDataError as failure:
+            logger.debug("which packs are archived beside the first one cannot be seen: %s", failure)
+            return {}
+
     def _archived_objects(self) -> dict[str, Listed]:
         """Those that must be restored, as far as a listing tells."""
         holds = self._parts.objects.holds
-        return {id: line for id, line in self._objects.items() if line.storage_class in ARCHIVES and not holds(line)}
+        archived = ((id, line) for id, line in self._objects.items() if line.storage_class in ARCHIVES)
+        return {id: line for id, line in archived if _OBJECT + id not in self._skipped and not holds(line)}
 
 
 def _records(pack: Packed) -> int | None:
