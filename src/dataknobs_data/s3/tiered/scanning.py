@@ -165,11 +165,11 @@ class _Scan:
         read = partial(self._scanner.read_listed, self._front)
         holds = partial(self._scanner.holds, self._front)
         for window in windows(ids, self._wanted or max(len(ids), 1)):
-            for outcome in self._parts.many.map(read, window, holds):
+            for id, outcome in zip(window, self._parts.many.map(read, window, holds), strict=True):
                 if isinstance(outcome, Document):
                     yield outcome
                 elif isinstance(outcome, RecordArchivedError) and self._on_damage is None:
-                    raise self._met.met_object(outcome)
+                    self._met.met_object(id, outcome)
                 elif outcome is not None:
                     report(outcome, self._on_damage)
 
