@@ -44,6 +44,10 @@ def shown(past: S3Database) -> dict[str, Any]:
     found = {str(record.id): record["v"] for record in past.all()}
     assert past.list_ids() == sorted(found)
     assert (past.count(), past.count(Query().filter("v", ">=", 0))) == (len(found), len(found))
+    assert next(iter(past.select_query("SELECT count(*) AS n, sum(v) AS v FROM S3Object"))) == {
+        "n": len(found),
+        "v": sum(found.values()) if found else None,
+    }
     for id in IDS[:4]:
         record = past.read(id)
         assert (record and record["v"]) == found.get(id), id

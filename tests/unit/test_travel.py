@@ -114,6 +114,10 @@ def test_both_tiers_as_they_were(world: VersionedWorld, db: S3Database) -> None:
     assert [one["v"] for one in past.stream_read(Query().sort("v", "DESC").limit(2))] == [3, 2]
     assert values(db) == {"p1": 11, "p3": 3}
     assert [one.version for one in past.log()] == [0]
+    rows = past.select_query("SELECT _id, v FROM S3Object s WHERE s.v < ? ORDER BY v DESC, _id", [3])
+    assert [(one["_id"], one["v"]) for one in rows] == [("p2", 2), ("hot", 1), ("p1", 1)]
+    joined = db.sql("SELECT count(*) AS n FROM S3Object o JOIN past p ON o._id = p._id", past=past)
+    assert [row["n"] for row in joined] == [2]
     before = db.at(timestamp=then - 11 * SECOND)
     assert (values(before), before.count(), before.table_version, before.log()) == ({}, 0, None, [])
 
