@@ -19,8 +19,10 @@ from dataknobs_data.s3.tiered.journals import Journals
 from dataknobs_data.s3.tiered.loading import Newcomers
 from dataknobs_data.s3.tiered.places import Places
 from dataknobs_data.s3.tiered.publishing import Publication
-from tests.model import tiers
-from tests.model.replay import KINDS, Mismatch, Store, covering, replay, replay_at_random
+from tests.model.replay import LOOKED_AT, replay, replay_at_random
+from tests.model.stores import Mismatch, Store
+from tests.model.tiers_promise import STARTS
+from tests.model.turns import KINDS, covering
 
 
 def fits(names: Sequence[str]) -> bool:
@@ -31,7 +33,7 @@ def fits(names: Sequence[str]) -> bool:
 PAIRS = [*filter(fits, itertools.combinations_with_replacement(KINDS, 2))]
 
 
-@pytest.mark.parametrize("start", tiers.STARTS)
+@pytest.mark.parametrize("start", STARTS)
 def test_two_operations_take_every_step_that_the_model_takes(start: str) -> None:
     taken = sum(replay_all(start, names) for names in PAIRS)
     assert taken > 500, "it did go through it"
@@ -49,7 +51,7 @@ def replay_all(start: str, names: Sequence[str]) -> int:
 def chosen(seed: int, size: int) -> tuple[str, list[str]]:
     """Where it begins and who acts."""
     chance = random.Random(seed)
-    start = chance.choice([*tiers.STARTS])
+    start = chance.choice([*STARTS])
     while not fits(names := chance.choices([*KINDS], k=size)):
         pass
     return start, names
@@ -204,5 +206,6 @@ MISTAKES: dict[str, tuple[Break, str, tuple[str, ...]]] = {
 def test_a_mistake_is_found(monkeypatch: pytest.MonkeyPatch, mistake: str) -> None:
     build_in, start, names = MISTAKES[mistake]
     build_in(monkeypatch)
+    LOOKED_AT.clear()
     with pytest.raises(Mismatch):
         replay_all(start, names)
