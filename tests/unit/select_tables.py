@@ -82,7 +82,8 @@ class Numbers(Plain):
                 self._pause()
             self.made += 1
             texts = pa.array([f"the number {number}" for number in range(start, start + rows)])
-            table = pa.table({"n": pa.array(range(start, start + rows)), "text": texts})
+            counted = pa.nulls(rows, pa.bool_())
+            table = pa.table({"n": pa.array(range(start, start + rows)), "text": texts, "counted": counted})
             if condition is not None:
                 table = table.filter(condition)
             yield from table.select(list(columns)).to_batches()

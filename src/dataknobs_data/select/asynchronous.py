@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -70,8 +70,8 @@ class AsyncSqlResult:
     def __init__(self, result: SqlResult, run: Run) -> None:
         self._result = result
         self._run = run
-        self._windows = result.windows()
-        self._rows = iter(list[dict[str, Any]]())
+        self._rows: Iterator[dict[str, Any]] = iter(())
+        self._ended = False
 
     @property
     def columns(self) -> list[str]:
@@ -93,8 +93,9 @@ class AsyncSqlResult:
 
     async def __anext__(self) -> dict[str, Any]:
         while (row := next(self._rows, None)) is None:
-            window = await self._read(lambda: next(self._windows, None))
+            window = None if self._ended else await self._read(self._result.window)
             if window is None:
+                self._ended = True
                 raise StopAsyncIteration
             self._rows = iter(window)
         return row

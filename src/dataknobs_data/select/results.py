@@ -139,7 +139,8 @@ class SqlResult:
         self._skipped = skipped
         self._cursor = cursor
         self._convert = converters(cursor.schema, cursor.types)
-        self._rows = self._all_rows()
+        self._rows: Iterator[dict[str, Any]] = iter(())
+        self._ended = False
         self._finalizer = weakref.finalize(self, cursor.close)
 
     # ------------------------------------------------------------------------------------------ rows
@@ -162,18 +163,22 @@ class SqlResult:
         return self
 
     def __next__(self) -> dict[str, Any]:
-        return next(self._rows)
+        while (
+            row := next(self._rows, None)
+        ) is None:  # no generator, which would keep a result alive that nobody refers to
+            window = None if self._ended else self.window()
+            if window is None:
+                self._ended = True
+                raise StopIteration
+            self._rows = iter(window)
+        return row
 
-    def _all_rows(self) -> Iterator[dict[str, Any]]:
-        for rows in self.windows():
-            yield from rows
-
-    def windows(self) -> Iterator[list[dict[str, Any]]]:
-        """The rows, some thousands at a time."""
+    def window(self) -> list[dict[str, Any]] | None:
+        """The next thousands of rows, None behind the last."""
         from dataknobs_data.select.rows import rows_of
 
-        for batch in self.batches():
-            yield list(rows_of(batch, self.columns, self._convert))
+        batch = self._cursor.read()
+        return None if batch is None else list(rows_of(batch, self.columns, self._convert))
 
     def records(self) -> Iterator[Record]:
         """The rows as records: what lies in `_rest` and `_metadata` unfolds to fields and metadata, `_id` is the record's id."""
