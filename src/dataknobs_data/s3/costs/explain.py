@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import Literal
 
 from dataknobs_data.documents import Change
 from dataknobs_data.exceptions import ConfigurationError
@@ -31,7 +32,9 @@ class Explain:
         self._engine = engine
         self._creation = creation
 
-    def search(self, query: Query | None = None, *, prices: Prices | None = None) -> SearchEstimate:
+    def search(
+        self, query: Query | None = None, *, archived: Literal["raise", "skip"] = "raise", prices: Prices | None = None
+    ) -> SearchEstimate:
         """What `search` would send: which packs and row groups it reads, and how many requests, bytes and dollars that takes.
 
         Where the number of matches decides, it is what is to be expected if values are spread evenly, within what is possible
@@ -40,7 +43,7 @@ class Explain:
         from dataknobs_data.s3.rehearsal.searches import Search
 
         chosen = Query() if query is None else query
-        return Search(self._engine, chosen).estimate(prices or default_prices())
+        return Search(self._engine, chosen, skips=archived == "skip").estimate(prices or default_prices())
 
     def batch_create(
         self, records: Iterable[Record], *, count: int | None = None, prices: Prices | None = None

@@ -16,7 +16,7 @@ class WorkEstimate(Estimate):
     """What an operation will send when it is the next that this process carries out.
 
     requests, dollars                that are to be expected (retries not included)
-    least, most                      requests: no fewer and no more; both are `requests` where nothing is uncertain
+    least, most                      requests: about as few and as many as may be; both are `requests` where nothing is uncertain
     dollars_least, dollars_most      what those cost
     bytes_sent, bytes_received       of records and control files, as `usage` counts them
     looked                           what was sent to find out

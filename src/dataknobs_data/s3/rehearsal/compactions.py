@@ -33,7 +33,7 @@ def compaction(engine: S3Engine, prices: Prices, *, full: bool) -> CompactEstima
 
     before = engine.usage
     done = rehearsed(engine, Script, {}, act)
-    tally, report = Tally(prices, done), done.result
+    tally, report = Tally(prices, [done]), done.result
     return CompactEstimate(
         what=f"compact({'full=True' if full else ''})",
         objects=report.folded + report.buried + report.rewritten,

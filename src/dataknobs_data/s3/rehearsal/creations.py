@@ -85,7 +85,7 @@ class Creation:
         packs, failed = done.result
         if not packs:
             done = _scaled(done, self._given.factor)
-        tally = Tally(prices, done)
+        tally = Tally(prices, [done])
         return CreateEstimate(
             what=f"batch_create of {counted(self._given.count, 'record')}",
             objects=packs or self._given.count,

@@ -60,6 +60,7 @@ class Script:
 
     query, matches   what is searched for, and how many records match
     ahead            calls that are begun before the result of the first of them is taken
+    thinned          one row is made up for so many, and as many fewer are fetched at a time: a million takes its time
     deepened         whether looking has filled memories of the process: done again, the rehearsal shows what is sent then
     reads            GETs of objects by storage class, with their bytes
     deferred         whether packs are weighed, and only put when all are known
@@ -71,6 +72,7 @@ class Script:
     query: Query = field(default_factory=Query)
     matches: Matches = Matches.LIKELY
     ahead: int = 0
+    thinned: int = 1
     deepened: bool = False
     deferred: bool = False
     made: set[str] = field(default_factory=set)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from dataknobs_data.engine import run_query
+from dataknobs_data.engine import ErrorSink, run_query
 from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
-from dataknobs_data.s3.costs.estimate import counted
-from dataknobs_data.s3.costs.prices import ARCHIVES, Prices
+from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.costs.work import SearchEstimate
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.packed import PackFile
@@ -18,32 +17,36 @@ from dataknobs_data.s3.rehearsal.script import Matches, Script
 from dataknobs_data.s3.rehearsal.store import Answers
 from dataknobs_data.s3.rehearsal.tally import Tally
 
+MADE_UP = 50_000
+"""Rows that are made up, about: some microseconds each."""
+
 
 class Search:
     """One search, rehearsed with as many matches as it may have."""
 
-    def __init__(self, engine: S3Engine, query: Query) -> None:
+    def __init__(self, engine: S3Engine, query: Query, *, skips: bool) -> None:
+        """`skips`: it goes on without what is archived."""
         self._engine = engine
         self._query = query
+        self._skips = skips
         self._answers: Answers = {}
-        self._archived: list[RecordArchivedError] = []
+        self._met: RecordArchivedError | None = None
 
     def estimate(self, prices: Prices) -> SearchEstimate:
         """By these prices."""
         before = self._engine.usage
         kept, all_packs = self._packs()
+        self._thinned = max(1, sum(file.records or 0 for file in kept) // MADE_UP)
         self._classes = {file.line.key: file.line.storage_class for file in all_packs}
-        workers = self._engine.parts.settings.max_workers
-        likely = self._rehearsed(self._expected, workers)
-        others = [self._rehearsed(matches, ahead) for matches, ahead in self._extremes(workers)]
-        likely = self._rehearsed(self._expected, workers)  # when all that the others looked at is in memory
-        tally, script = Tally(prices, likely, others), likely.script
+        ahead = 2 * self._engine.parts.settings.max_workers  # as FanOut has begun by then
+        every = self._every(ahead)
+        tally, script = Tally(prices, every), every[-1].script
         read = {file.line.key for file in kept}
         return SearchEstimate(
             what="search",
             objects=script.documents.objects + len(script.packs),
             **tally.fields(self._engine.usage.since(before)),
-            notes=(*self._notes(kept), *tally.notes()),
+            notes=(*self._notes(), *tally.notes()),
             documents=script.documents.objects,
             packs_read=tuple(sorted(read)),
             packs_pruned=tuple(sorted(self._classes.keys() - read)),
@@ -64,50 +67,59 @@ class Search:
         return rehearsed(self._engine, Script, self._answers, look).result
 
     # ------------------------------------------------------------------ rehearsals
-    @property
-    def _expected(self) -> Matches:
-        """Where every row is read whatever it holds, none has to be made up."""
-        reads_all = self._query.expression is None and self._query.limit_value is None
-        return Matches.NOTHING if reads_all else Matches.LIKELY
+    def _every(self, ahead: int) -> Sequence[Rehearsed[None]]:
+        """What may be sent, and last what is to be expected, when all that the others looked at is in memory."""
+        found: list[Rehearsed[None]] = []
+        for other in self._others(ahead):
+            if found and other.script.matches is Matches.NOTHING and other.usage == found[-1].usage:
+                return [*found, other]  # statistics have decided it all
+            found.append(other)
+        return [*found, self._rehearsed(Matches.LIKELY, ahead)]
 
-    def _extremes(self, workers: int) -> Iterable[tuple[Matches, int]]:
+    def _others(self, ahead: int) -> Iterator[Rehearsed[None]]:
+        """Of all matches and none, and what lies between those and takes more requests."""
         query = self._query
-        if id_bounds(query.expression).ids is not None or self._expected is Matches.NOTHING:
-            return ()
-        if query.expression is None:
-            return ((Matches.LIKELY, 0), (Matches.SPARSE, 2 * workers), (Matches.LIKELY, 2 * workers))
         stops_early = query.limit_value is not None and not query.sort_specs
-        vain = ((Matches.VAIN, 2 * workers),) if stops_early else ()
-        return (
-            (Matches.NOTHING, 0),
-            (Matches.SPARSE, 2 * workers),
-            (Matches.ALL, 0),
-            (Matches.ALL, 2 * workers),
-            *vain,
-        )
+        reads_all = query.expression is None and query.limit_value is None
+        if id_bounds(query.expression).ids is not None or reads_all:
+            return
+        if stops_early:
+            yield self._rehearsed(Matches.ALL, 0)
+            if query.expression is None:
+                return
+            yield self._rehearsed(Matches.VAIN, ahead)
+        yield self._rehearsed(Matches.ALL, ahead)
+        yield self._rehearsed(Matches.NOTHING, ahead)
+        yield self._rehearsed(Matches.SPARSE, ahead)
 
     def _rehearsed(self, matches: Matches, ahead: int) -> Rehearsed[None]:
+        thinned = 1 if self._query.limit_value is not None and matches is not Matches.VAIN else self._thinned
+
         def script() -> Script:
-            return Script(self._query, matches, ahead, classes=self._classes)
+            return Script(self._query, matches, ahead, thinned, classes=self._classes)
 
         return rehearsed(self._engine, script, self._answers, self._act)
 
     def _act(self, rehearsal: Rehearsal) -> None:
         try:
-            self._read(rehearsal, None)
+            self._read(rehearsal, self._skipped if self._skips or self._met else None)
         except RecordArchivedError as error:
-            self._archived = [error]
+            self._met = error
+            self._read(rehearsal, self._skipped)
 
-    def _read(self, rehearsal: Rehearsal, on_damage: list[DataknobsDataError] | None) -> None:
-        sink = None if on_damage is None else on_damage.append
+    def _read(self, rehearsal: Rehearsal, sink: ErrorSink | None) -> None:
         documents = rehearsal.layout.candidates(self._query, sink)
         for _ in run_query(filter(rehearsal.script.finds, documents), self._query.copy().clear_filters()):
             pass
 
-    def _notes(self, kept: Sequence[PackFile]) -> Iterable[str]:
-        archived = [file for file in kept if file.line.storage_class in ARCHIVES]
-        if archived or self._archived:
-            yield (
-                f"{counted(len(archived), 'pack')} to read lie in an archive: the search raises RecordArchivedError until they are "
-                "restored; explain.restore(query) says what that costs and takes"
-            )
+    def _skipped(self, error: DataknobsDataError) -> None:
+        if not isinstance(error, RecordArchivedError):
+            raise error
+        if self._skips:
+            self._met = error
+
+    def _notes(self) -> Iterable[str]:
+        if self._met and not self._skips:
+            yield "the search raises RecordArchivedError; these numbers are those of search(…, archived='skip')"
+        if self._met:
+            yield str(self._met)

@@ -17,12 +17,13 @@ TRANSFER = (
 
 
 class Tally:
-    """The numbers of one estimate. `likely` is what is expected, `others` are as far from it as can be."""
+    """The numbers of one estimate. The last of the rehearsals is what is to be expected, the others are as far from it as may
+    be."""
 
-    def __init__(self, prices: Prices, likely: Rehearsed[Any], others: Sequence[Rehearsed[Any]] = ()) -> None:
+    def __init__(self, prices: Prices, rehearsals: Sequence[Rehearsed[Any]]) -> None:
         self._prices = prices
-        self._likely = likely
-        self._all = [likely, *others]
+        self._all = rehearsals
+        self._likely = rehearsals[-1]
 
     def fields(self, looked: Usage) -> dict[str, Any]:
         """Those of a WorkEstimate."""
@@ -36,7 +37,7 @@ class Tally:
         return {
             "requests": dict(usage.requests),
             "bytes": usage.bytes_sent + usage.bytes_received,
-            "dollars": dollars[0],
+            "dollars": dollars[-1],
             "prices": str(self._prices),
             "least": each(min),
             "most": each(max),

@@ -27,12 +27,12 @@ from dataknobs_data.s3.tiered.maintenance import Maintenance
 from dataknobs_data.s3.tiered.packed import TieredPacks
 from dataknobs_data.s3.tiered.packing import PackStore
 from dataknobs_data.s3.tiered.places import Places
-from dataknobs_data.s3.tiered.remembering import Folded
 from dataknobs_data.s3.tiered.rehearsal.packing import RehearsedPacks
 from dataknobs_data.s3.tiered.rehearsal.table import RehearsedTable
+from dataknobs_data.s3.tiered.remembering import Folded
 from dataknobs_data.s3.tiered.removing import TieredRemover
 from dataknobs_data.s3.tiered.rewriting import emptied
-from dataknobs_data.s3.tiered.scanning import Scanner
+from dataknobs_data.s3.tiered.scanning import FETCHED, Scanner
 from dataknobs_data.s3.tiered.table import Table
 from dataknobs_data.s3.tiered.tiers import Tiers
 from dataknobs_data.s3.tiered.together import Together
@@ -89,7 +89,7 @@ class TieredLayout(Layout):
         settings = parts.settings
         self.parts = parts
         self.table = table or Table(
-            parts.caller, parts.keys, parts.runtime, settings.max_workers, settings.cache_bytes // 2
+            parts.caller, parts.keys, parts.runtime, settings.max_workers, settings.cache_bytes // 2, settings.author
         )
         self.places = Places(parts.caller, parts.objects, self.table)
         self.lookup = Lookup(parts, self.places)
@@ -167,20 +167,19 @@ class TieredLayout(Layout):
             return iter(self.scanner.ids(prefix))
         return (id for id in self._ids.get(lambda: self.scanner.ids("")) if id.startswith(prefix))
 
-    def close(self) -> None:
-        self.table.close()
     def rehearsed(self, parts: Parts, script: Script, made: Writers | None) -> RehearsedTiers:
         return RehearsedTiers(parts, self.table, script, made)
 
+    def close(self) -> None:
+        self.table.close()
 
 
-def _tiers(writers: Callable[[], Writers]) -> Tiers:
-    return cast(TieredWriters, writers()).tiers
 class RehearsedTiers(TieredLayout):
     """The layout of a rehearsal."""
 
     def __init__(self, parts: Parts, real: Table, script: Script, made: Writers | None) -> None:
         super().__init__(parts, RehearsedTable(real, parts, script))
+        self.scanner.fetched = max(1, FETCHED // script.thinned)
         self._script = script
         self._real = cast(TieredWriters, made).tiers if made else None
 
@@ -194,3 +193,5 @@ class RehearsedTiers(TieredLayout):
         return made
 
 
+def _tiers(writers: Callable[[], Writers]) -> Tiers:
+    return cast(TieredWriters, writers()).tiers

@@ -47,7 +47,9 @@ GROUPS = 32
 
 
 class Scanner:
-    """Scans of one database. Raises public errors."""
+    """Scans of one database. Raises public errors. `fetched`: as FETCHED."""
+
+    fetched = FETCHED
 
     def __init__(self, parts: Parts, places: Places, lookup: Lookup) -> None:
         self.lookup = lookup
@@ -197,7 +199,8 @@ class _Scan:
     def _fetched(self, table: pa.Table) -> Iterator[Document]:
         """The documents of rows of which ids and packs are known."""
         rows = zip(table[ID].to_pylist(), table[PACK].to_pylist(), strict=True)
-        for window in windows(rows, min(FETCHED, self._wanted or FETCHED)):
+        fetched = self._scanner.fetched
+        for window in windows(rows, min(fetched, self._wanted or fetched)):
             yield from sorted(self._find(window), key=lambda document: document.id)
 
     def _find(self, rows: Iterable[tuple[str, int]]) -> Iterator[Document]:

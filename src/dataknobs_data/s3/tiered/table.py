@@ -211,9 +211,17 @@ def _within(pack: Packed, ids: list[str]) -> list[str]:
 class Table:
     """The table of one database, for all its threads."""
 
-    def __init__(self, caller: Caller, keys: Keys, runtime: Runtime, workers: int, held_bytes: int = 0) -> None:
-        """`held_bytes`: of packs' columns that are kept in memory."""
-        self.log = Log(caller, keys, runtime, workers)
+    def __init__(
+        self,
+        caller: Caller,
+        keys: Keys,
+        runtime: Runtime,
+        workers: int,
+        held_bytes: int = 0,
+        author: str | None = None,
+    ) -> None:
+        """`held_bytes`: of packs' columns that are kept in memory. `author`: stands in what is committed."""
+        self.log = Log(caller, keys, runtime, workers, author)
         self._readers = Readers(caller, keys, workers, held_bytes)
         self._catalog = Catalog()
         self._fan = FanOut(workers, "dataknobs-packs")

@@ -8,6 +8,7 @@ from heapq import nsmallest
 
 from dataknobs_data.query import SortSpec
 from dataknobs_data.s3.rehearsal.script import Matches
+from dataknobs_data.s3.table.locations import may_lie_in_rest
 from dataknobs_data.s3.table.prune import PackFacts
 from dataknobs_data.s3.table.shape import ID
 from dataknobs_data.s3.tiered.rehearsal.shares import places
@@ -18,9 +19,22 @@ def best_counts(matches: Matches, sort: SortSpec, first: int, groups: Sequence[t
     counts = [count for count, _ in groups]
     if sum(counts) <= first:
         return counts
+    if matches is Matches.NOTHING:
+        return _together(first, counts)
     if matches is Matches.LIKELY and (found := _by_bounds(sort, first, groups)) is not None:
         return found
+    if matches is not Matches.LIKELY and any(may_lie_in_rest(sort.field, facts.rest_names) for _, facts in groups):
+        return counts  # rows of which the columns do not tell what they sort by are all read
     return _scattered(first, counts)
+
+
+def _together(first: int, counts: Sequence[int]) -> list[int]:
+    """In as few row groups as may be."""
+    chosen = [0] * len(counts)
+    for number in sorted(range(len(counts)), key=lambda number: -counts[number]):
+        chosen[number] = min(first, counts[number])
+        first -= chosen[number]
+    return chosen
 
 
 def _by_bounds(sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts]]) -> list[int] | None:

@@ -85,9 +85,11 @@ class RehearsedPacks(PackStore):
 
 def _weighed(source: Source) -> tuple[int, float]:
     """Rows that live, and their bytes."""
-    rows = source.reader.metadata.num_rows
-    living = max(rows - source.gone, 0)
-    return living, source.reader.size * living / max(rows, 1)
+    metadata = source.reader.metadata
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    size = sum(group.column(place).total_compressed_size for group in groups for place in range(group.num_columns))
+    living = max(metadata.num_rows - source.gone, 0)
+    return living, size * living / max(metadata.num_rows, 1)
 
 
 class Documents:

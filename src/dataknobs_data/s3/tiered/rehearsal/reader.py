@@ -12,8 +12,8 @@ from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.rehearsal.script import ROW, Blank
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.joining import OnDamage, raised
-from dataknobs_data.s3.table.reading import PackReader
-from dataknobs_data.s3.table.shape import ID, Shape
+from dataknobs_data.s3.table.reading import PackReader, bounds_of
+from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.spans import Span
 from dataknobs_data.s3.tiered.rehearsal.rows import RowsOf, group_of
 
@@ -90,17 +90,19 @@ class RehearsedReader(PackReader):
         assert self._held is not None
         for name, column in zip(table.column_names, table.columns, strict=True):
             chunk = self.metadata.row_group(group).column(self._names.index(name))
-            self._held.put((self.name, group, name), column, chunk.total_uncompressed_size)
+            self._held.put((self.name, group, name), column, arrow_bytes(column.type, chunk))
 
     def _united(self, columns: Mapping[str, pa.ChunkedArray], names: Sequence[str]) -> pa.Table:
         return _NOTHING
 
     # ------------------------------------------------------------------------------------------ ids
     def find(self, ids: Iterable[str], on_damage: OnDamage = raised) -> Iterator[Document]:
-        """See PackReader."""
-        for table in self.rows(ids):
-            for id in table[ID].to_pylist():
-                yield Blank.of(id, ROW)
+        """See PackReader. Documents only of ids that were made up, and only where it matters how many there are."""
+        wanted = list(ids)
+        for _ in self.rows(wanted):
+            pass
+        if self._rows.script.query.limit_value is not None:
+            yield from (Blank.of(id, ROW) for id in wanted if group_of(id) is not None)
 
     def rows(self, ids: Iterable[str], columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """See PackReader. Real rows where only some columns are wanted: which ids are there, and of which births."""
@@ -120,3 +122,15 @@ class RehearsedReader(PackReader):
         wanted = list(ids)
         made_up = {group for id in wanted if (group := group_of(id)) is not None}
         return sorted(made_up) if made_up else super().may_hold(wanted)
+
+
+def arrow_bytes(kind: pa.DataType, chunk: pq.ColumnChunkMetaData) -> int:
+    """About how many bytes a column chunk takes in memory, where texts that repeat are written once each in the file."""
+    rows, bounds = int(chunk.num_values), chunk.statistics
+    nulls = int(bounds.null_count) if bounds is not None and bounds.has_null_count else 0
+    validity = rows // 8 if nulls else 0
+    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        return validity + rows * int(kind.bit_width) // 8
+    least, most = bounds_of(bounds)
+    length = (len(least) + len(most)) // 2 if isinstance(least, str | bytes) and isinstance(most, str | bytes) else 0
+    return validity + 4 * rows + max((rows - nulls) * length, int(chunk.total_uncompressed_size))

@@ -18,7 +18,7 @@ from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.rehearsal.best import best_counts
 from dataknobs_data.s3.tiered.rehearsal.shares import distinct_in, share
 
-_MADE_UP = "\x00\x7f\x00"
+_MADE_UP = "\x00\x7f"
 """Stands in ids of rows that were made up, before the numbers of row group and row."""
 
 
@@ -40,13 +40,15 @@ class RowsOf:
 
     def table(self, reader: PackReader, groups: Sequence[int], columns: Sequence[str] | None) -> pa.Table:
         """What is read of these row groups: ids, and as much of the rest as it takes to make documents of them, where all
-        columns are asked for by their names."""
-        new = [group for group in groups if group not in self._counts]
+        columns are asked for by their names. Nothing, where single rows are looked for: what they are is known."""
         self._note(reader, groups)
+        if columns is None:
+            return pa.table({ID: pa.array([], pa.string())})
+        new = [group for group in groups if group not in self._counts]
         self._counts.update(zip(new, self._counted(reader, new), strict=True))
         ids = [id for group in groups for id in self._ids(reader, group)]
         table = pa.table({ID: pa.array(ids, pa.string())})
-        return _filled(table, reader) if columns is not None and METADATA in columns else table
+        return _filled(table, reader) if METADATA in columns else table
 
     def _note(self, reader: PackReader, groups: Sequence[int]) -> None:
         self.script.packs.add(self._pack.path)
@@ -55,7 +57,7 @@ class RowsOf:
 
     def _ids(self, reader: PackReader, group: int) -> list[str]:
         low = max(reader.id_bounds[group][0] or "", self._start)
-        return [f"{low}{_MADE_UP}{group}:{row:08d}" for row in range(self._counts[group])]
+        return [f"{low}{_MADE_UP}{group}:{row:05d}" for row in range(self._counts[group])]
 
     # ------------------------------------------------------------------ how many
     def _counted(self, reader: PackReader, groups: Sequence[int]) -> list[int]:
@@ -63,9 +65,8 @@ class RowsOf:
         matching = [self._matching(reader, group) for group in groups]
         if query.sort_specs and query.limit_value is not None:
             first = query.offset_value + query.limit_value
-            return best_counts(self.script.matches, query.sort_specs[0], first, [
-                (count, self._facts(reader, group)) for group, count in zip(groups, matching, strict=True)
-            ])  # fmt: skip
+            counted = [(count, self._facts(reader, group)) for group, count in zip(groups, matching, strict=True)]
+            return best_counts(self.script.matches, query.sort_specs[0], first, counted)
         return matching
 
     def _facts(self, reader: PackReader, group: int) -> PackFacts:
@@ -74,21 +75,18 @@ class RowsOf:
     def _matching(self, reader: PackReader, group: int) -> int:
         rows, matches = int(reader.metadata.row_group(group).num_rows), self.script.matches
         expression = self.script.query.expression
-        if matches is Matches.NOTHING:
-            return 0
+        if expression is None:
+            return 0 if self.script.query.limit_value is None else rows
         facts = self._facts(reader, group)
-        if expression is None or matches in (Matches.ALL, Matches.VAIN) or must_match(expression, facts):
-            return rows
-        if matches is Matches.SPARSE:
-            return 1 - group % 2
-        return (
-            self._likely(rows * share(expression, facts, distinct_in(reader, group)))
-            if matches is Matches.LIKELY
-            else 0
-        )
+        if matches in (Matches.ALL, Matches.VAIN) or must_match(expression, facts):
+            return self._likely(rows)
+        if matches is Matches.LIKELY:
+            return self._likely(rows * share(expression, facts, distinct_in(reader, group)))
+        return 1 - group % 2 if matches is Matches.SPARSE else 0
 
     def _likely(self, number: float) -> int:
         """A whole number of rows; what is over counts with the next row group."""
+        number /= self.script.thinned
         whole = int(number + self._carried[0])
         self._carried[0] += number - whole
         return whole

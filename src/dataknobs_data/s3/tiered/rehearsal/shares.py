@@ -9,7 +9,7 @@ from collections.abc import Callable
 from math import prod
 from typing import Any
 
-from dataknobs_data.expressions import Expression, Filter, LogicOperator, Operator, fold
+from dataknobs_data.expressions import Expression, Filter, LogicOperator, Operator, conjuncts, fold
 from dataknobs_data.instants import instant
 from dataknobs_data.s3.table.parquet import start_of
 from dataknobs_data.s3.table.prune import PackFacts, may_match, must_match
@@ -26,6 +26,8 @@ _LETTERS = 6
 Distinct = Callable[[str], float]
 """About how many values a column has in the row group."""
 
+_RANGES = frozenset({Operator.LT, Operator.LTE, Operator.GT, Operator.GTE, Operator.BETWEEN})
+
 _OPPOSITE = {
     Operator.NEQ: Operator.EQ,
     Operator.NOT_IN: Operator.IN,
@@ -37,7 +39,35 @@ _OPPOSITE = {
 
 def share(expression: Expression, facts: PackFacts, distinct: Distinct) -> float:
     """From 0 to 1."""
-    return fold(expression, lambda leaf: _leaf(leaf, facts, distinct), _joined)
+    ranges: dict[str, list[Filter]] = {}
+    others: list[Expression] = []
+    for part in conjuncts(expression):
+        if isinstance(part, Filter) and part.operator in _RANGES:
+            ranges.setdefault(part.field, []).append(part)
+        else:
+            others.append(part)
+    found = [_of_range(parts, facts, distinct) for parts in ranges.values()]
+    return prod([*found, *(fold(other, lambda leaf: _leaf(leaf, facts, distinct), _joined) for other in others)])
+
+
+def _of_range(parts: list[Filter], facts: PackFacts, distinct: Distinct) -> float:
+    """Of conditions on one field, all of which hold: what lies between two bounds is less than each of the two lets pass."""
+    alone = [_leaf(part, facts, distinct) for part in parts]
+    name = ID if parts[0].field == "id" else parts[0].field
+    least, most = facts.stats.least.get(name), facts.stats.most.get(name)
+    lows = [least, *(low for part in parts if (low := _ends(part)[0]) is not None)]
+    highs = [most, *(high for part in parts if (high := _ends(part)[1]) is not None)]
+    found = places(*lows, *highs)
+    if found is None or not all(alone):
+        return min(alone)
+    below, above = found[: len(lows)], found[len(lows) :]
+    return max(0.0, min(above) - max(below)) / (above[0] - below[0]) if above[0] > below[0] else min(alone)
+
+
+def _ends(part: Filter) -> tuple[Any, Any]:
+    if part.operator is Operator.BETWEEN:
+        return part.value[0], part.value[1]
+    return (part.value, None) if part.operator in (Operator.GT, Operator.GTE) else (None, part.value)
 
 
 def _joined(operator: LogicOperator, parts: list[float]) -> float:
