@@ -50,7 +50,7 @@ class BucketPolicy(Configuration):
         access    "read"; "write": also create, update and delete; "admin": also all that the helpers of this package do with
                   the bucket (but not iam:PassRole, which replication takes for its role, and not
                   s3:BypassGovernanceRetention)
-        versions  also older versions: `history`, `revert`, `undelete`, `read(id, version_id=…)`
+        versions  also older versions: `history`, `revert`, `undelete`, `read(id, version_id=…)`, `at`
         restore   also `restore` of what lies in an archive class
 
         With `expected_bucket_owner` set it is worth nothing in a bucket of another account.
