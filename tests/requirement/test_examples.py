@@ -408,7 +408,6 @@ def test_the_examples_own_dictionary_becomes_a_rule_for_this_database(example: s
 
 
 # ---------------------------------------------------------------------------------------------- Advanced
-@pytest.mark.xfail(strict=True, raises=AttributeError, reason="select_query comes with SQL")
 @covers("S3 Select Integration (Future)")
 def test_select_query_finds_the_department(example: str, world: World) -> None:
     db = world.database()

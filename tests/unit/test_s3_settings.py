@@ -91,6 +91,14 @@ def test_none_means_the_default() -> None:
         ("multipart_chunksize", 1, "multipart_chunksize is 1, but must be 5242880 or more"),
         ("timeout", 0, "timeout is 0.0, but must be 0.01 or more"),
         ("deadline", 20, "deadline (20.0 s, a whole operation) must be longer than timeout (20.0 s, one request)"),
+        ("memory_limit", 1024, "memory_limit is 1024, but must be 67108864 or more"),
+        ("memory_limit", "1 MB", "memory_limit is 1000000, but must be 67108864 or more"),
+        (
+            "memory_limit",
+            "much",
+            "memory_limit 'much' is no number of bytes: write 1073741824, or a unit with it, as 512MB or 1GiB",
+        ),
+        ("query_timeout", 0, "query_timeout is 0.0, but must be 0.01 or more"),
         ("storage_class", "GLACIAL", "storage_class 'GLACIAL' is none of STANDARD, "),
         ("layout", "tables", "layout 'tables' is none of objects, tiered"),
         ("access_key_id", "only-one", "access_key_id and secret_access_key go together"),
@@ -106,6 +114,17 @@ def test_an_impossible_value_is_refused_saying_what_is_wrong(name: str, value: A
     with pytest.raises(ConfigurationError) as caught:
         S3Database.from_config({"bucket": "b", name: value})
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("100000000", 100_000_000), (" 512MB ", 512_000_000), ("1 GB", 10**9), ("1GiB", 2**30), ("1.5g", 1_500_000_000),
+        ("65536kib", 2**26), ("1ti", 2**40), ("70000000b", 70_000_000), (2**27, 2**27), ("", 2**30),
+    ],
+)  # fmt: skip
+def test_bytes_may_have_a_unit(text: Any, number: int) -> None:
+    assert s3_settings({"bucket": "b", "memory_limit": text}).memory_limit == number
 
 
 def test_secrets_are_in_no_repr_and_no_error() -> None:

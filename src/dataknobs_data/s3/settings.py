@@ -139,7 +139,8 @@ def _check_numbers(settings: S3Settings) -> None:
     least = {
         "max_workers": 1, "max_retries": 0, "cache_ttl": 0, "cache_bytes": 0, "multipart_threshold": 1,
         "multipart_chunksize": PART_BYTES_MIN, "timeout": 0.01, "deadline": 0.02, "pack_threshold": 1,
-        "pack_target_bytes": PACK_BYTES_MIN, "log_retention": LOG_DAYS_MIN,
+        "pack_target_bytes": PACK_BYTES_MIN, "log_retention": LOG_DAYS_MIN, "memory_limit": QUERY_BYTES_MIN,
+        "query_timeout": 0.01,
     }  # fmt: skip
     for name, minimum in least.items():
         if not getattr(settings, name) >= minimum:
