@@ -451,3 +451,17 @@ def test_other_engines_count_and_filter_the_same(tmp_path: Path) -> None:
     chosen = ds.dataset(path).to_table(filter=(ds.field("ratio") > 50) & ds.field("odd"))
     assert sum(chosen["n"].to_pylist()) == expected
     assert duckdb.sql(f"SELECT name FROM '{path}' WHERE _id = 'id-000500'").fetchall() == [("name 500",)]
+
+
+# ---------------------------------------------------------------------------------------------- what all share
+def test_a_pack_knows_the_metadata_that_all_its_rows_share() -> None:
+    def shared(*metadata: dict[str, Any]) -> Any:
+        return encode([document(f"i{n}", metadata=one) for n, one in enumerate(metadata)], Shape()).shared
+
+    assert shared({"a": 1, "b": "x", "n": 0}, {"b": "x", "a": 1, "n": 1}) == {"a": 1, "b": "x"}
+    assert shared({"a": 1}, {}) == {}
+    assert shared({"a": 1}, {"a": True}) == {}
+    assert shared({"a": date(2024, 5, 1), "b": 10**30}) == {"a": "2024-05-01", "b": 10**30} | shared({"b": 10**30})
+    assert shared({}, {}) == {}
+    same = [document(f"i{n:06}", metadata={"team": "blue", "n": n}) for n in range(3000)]
+    assert encode(same, Shape()).shared == {"team": "blue"}

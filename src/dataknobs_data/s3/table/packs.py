@@ -7,8 +7,9 @@ one more range (`Pack.tail` bytes) fetches them all. Format: https://parquet.apa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import pyarrow as pa
@@ -18,7 +19,8 @@ from dataknobs_data.documents import Document
 from dataknobs_data.s3.table.bounds import Stats, stats_of
 from dataknobs_data.s3.table.companions import COLUMNS, Companion, companion
 from dataknobs_data.s3.table.parquet import GROUP_ROWS_MAX, options_of, tail_of
-from dataknobs_data.s3.table.shape import Shape
+from dataknobs_data.s3.table.shape import METADATA, Shape
+from dataknobs_data.s3.table.shared import Shared
 from dataknobs_data.s3.table.shredding import Shredded
 
 GROUP_BYTES = 1 << 20
@@ -38,6 +40,7 @@ class Pack:
     rest_names  names of fields of which a value lies in `_rest`; None where they are more than REST_NAMES_MAX. The bounds
                 of a column say nothing of those values
     companion   the file that goes with it (`companions.py`), where one was asked for
+    shared      metadata that all its rows have, as JSON has it
     """
 
     body: pa.Buffer
@@ -47,6 +50,7 @@ class Pack:
     tail_crc: int
     rest_names: frozenset[str] | None
     companion: Companion | None = None
+    shared: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -71,6 +75,7 @@ class PackFile:
         self._waiting = 0
         self._stats: Stats | None = None
         self._ids: list[pa.Table] | None = [] if companion else None
+        self._shared = Shared()
 
     @property
     def size(self) -> int:
@@ -81,6 +86,7 @@ class PackFile:
         """Adds rows."""
         stats = stats_of(table)
         self._stats = stats if self._stats is None else self._stats.with_more(stats)
+        self._shared.add(table[METADATA])
         if self._ids is not None:
             self._ids.append(table.select(COLUMNS))
         self._pending.append(table)
@@ -108,6 +114,7 @@ class PackFile:
             tail_crc=crc32(body.slice(body.size - tail)),
             rest_names=names if len(names) <= REST_NAMES_MAX else None,
             companion=None if self._ids is None else companion(self._ids),
+            shared=self._shared.found,
         )
 
 

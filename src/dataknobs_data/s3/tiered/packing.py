@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -78,15 +78,13 @@ class PackStore:
         *,
         path: str | None = None,
         load: str | None = None,
-        shared: Mapping[str, object] | None = None,
     ) -> Uploaded:
-        """Puts a pack, its companion first, where it has one.
+        """Puts a pack, its companion first, where it has one. It gets the tags that all its records share.
 
-        load    the birth of its load, where that has to be marked as finished
-        shared  metadata that all its records have, which become its object tags
+        load  the birth of its load, where that has to be marked as finished
         """
         parts, path = self._parts, path or self.new_path()
-        tags = parts.tagger.tags_of(shared) if shared and self._can_tag else None
+        tags = parts.tagger.tags_of(pack.shared) if pack.shared and self._can_tag else None
         if pack.companion is not None:
             self._put(companion_of(path), memoryview(pack.companion.body).cast("B"), PutOptions(content_type=PARQUET))
         options = PutOptions(tags=tags, storage_class=parts.settings.storage_class, content_type=PARQUET)

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 
 import pyarrow as pa
 
@@ -137,7 +136,6 @@ class PackSender:
         self._writer = PackWriter(job.shape, target, companion=tiers.packs.companion)
         self._uploads = ThreadPoolExecutor(1, "dataknobs-packs")
         self._uploading: Future[Uploaded] | None = None
-        self._shared: dict[str, Any] | None = None
         self._indexes: list[pa.Array] = []
         self._gone: set[int] = set()
 
@@ -170,29 +168,16 @@ class PackSender:
         self._job.shape = shape
         self.records += len(chosen)
         self._indexes.append(pa.array([index for index, _ in documents], pa.int64()))
-        for document in chosen:
-            if self._shared == {}:
-                break
-            self._share(document)
         if full:
             self._send(full)
         return []
 
-    def _share(self, document: Document) -> None:
-        """Keeps what metadata all records have so far."""
-        shared, metadata = self._shared, document.metadata
-        if shared is None:
-            self._shared = dict(metadata)
-        elif shared and shared != metadata:
-            self._shared = {name: value for name, value in shared.items() if metadata.get(name, shared) == value}
-
     def _send(self, pack: Pack) -> None:
         """Uploads a pack beside the making of the next one."""
         self._arrived()
-        path, shared = self._job.new_path(), self._shared
-        self._shared = None
+        path = self._job.new_path()
         upload = self._tiers.packs.upload
-        self._uploading = self._uploads.submit(upload, pack, path=path, load=self.load, shared=shared)
+        self._uploading = self._uploads.submit(upload, pack, path=path, load=self.load)
 
     def _arrived(self) -> None:
         if self._uploading:
