@@ -26,6 +26,8 @@ def test_packs_keep_their_tags_when_they_are_made_anew() -> None:
     world.passes(OPERATION_OVER)
     db.compact(full=True)
     assert live_tags(world) == [{"team": "blue"}], "what is left shares this"
+    world.passes(OPERATION_OVER)
+    db.compact()  # which takes the object away
     db.batch_update([(f"a{n}", record(f"a{n}", team="red")) for n in range(1, 6)])
     assert sorted(live_tags(world), key=repr) == [{"team": "blue", "kind": "x"}, {"team": "red"}]
     world.passes(OPERATION_OVER)
