@@ -275,7 +275,7 @@ def test_endless_statements_end(sql: str) -> None:
     ],
 )
 def test_too_much_memory(sql: str) -> None:
-    with pytest.raises(DatabaseOperationError, match=r"needs more than memory_limit \(67108864 bytes\)"):
+    with pytest.raises(DatabaseOperationError, match="more than the 67108864 bytes that memory_limit leaves it"):
         rows(sql, limits=Limits(64 << 20, 20))
 
 

@@ -59,7 +59,7 @@ class AnswersSql(SyncDatabase):
     ) -> SqlResult:
         """As `select_query`, over several databases: this one is `S3Object`, the others have the names they are given here.
 
-        db.sql("SELECT … FROM S3Object o JOIN customers c ON o.customer = c.id", customers=SqliteDatabase({…}))
+        db.sql("SELECT … FROM S3Object o JOIN customers c ON o.customer = c.id", customers=SQLiteDatabase({…}))
         """
         return self._statement(sql, params, timeout, archived, databases).run()
 

@@ -55,7 +55,7 @@ def public_error(error: Exception, memory_bytes: int, names: Names = tuple) -> D
         return out_of_time() if "maximum execution time" in text else DatabaseOperationError("SQL: it was interrupted")
     if kind == "Out of Memory":
         return DatabaseOperationError(
-            f"SQL: the statement needs more than memory_limit ({memory_bytes} bytes): {text.splitlines()[0]}"
+            f"SQL: the statement needs more than the {memory_bytes} bytes that memory_limit leaves it: {text.splitlines()[0]}"
         )
     for pattern in _UNKNOWN:
         if unknown := pattern.search(text):
