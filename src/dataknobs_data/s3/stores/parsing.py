@@ -31,8 +31,8 @@ class ListingParserFactory(ResponseParserFactory):
 
 
 class ListingParser(RestXMLParser):
-    """botocore's own parser, but for successful answers to ListObjectsV2: of those it reads what this package uses. What is no
-    answer of a store (the page of a proxy) is an error, where botocore sees an empty listing, or success.
+    """botocore's own parser, but for successful answers to ListObjectsV2 and ListObjectVersions: of those it reads what this
+    package uses. What is no answer of a store (the page of a proxy) is an error, where botocore sees an empty listing, or success.
     """
 
     def parse(self, response: Mapping[str, Any], shape: Any) -> Any:
@@ -40,14 +40,11 @@ class ListingParser(RestXMLParser):
         name = shape.name if shape is not None and response["status_code"] == 200 else None
         if name == _DELETION:
             _check_root(response["body"], "DeleteResult")  # in which silence means success
-        if name == _VERSIONS:
-            root = _check_root(response["body"], "ListVersionsResult")
-            lines = [tag for child in root if (tag := child.tag.rpartition("}")[2]) in ("Version", "DeleteMarker")]
-            return {**super().parse(response, shape), "Lines": lines}  # botocore forgets in which order they came
-        if name != _LISTING:
+        read = {_LISTING: _listing, _VERSIONS: _versions}.get(name or "")
+        if read is None:
             return super().parse(response, shape)
         try:
-            parsed = _listing(response["body"])
+            parsed = read(response["body"])
         except (TypeError, ValueError) as error:
             raise ResponseParserError(f"no listing: {error}") from error
         parsed["ResponseMetadata"] = {"HTTPStatusCode": 200, "HTTPHeaders": dict(response["headers"])}
@@ -64,16 +61,53 @@ def _check_root(body: bytes, wanted: str) -> ElementTree.Element:
     return root
 
 
-def _listing(body: bytes) -> dict[str, Any]:
-    root = _check_root(body, "ListBucketResult")
+def _top(root: ElementTree.Element, space: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """What a listing says of itself."""
     truncated = root.findtext("{*}IsTruncated")
     if truncated not in ("true", "false"):
         raise ValueError(f"a listing that does not say whether it is truncated: {truncated!r}")
-    space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+    texts = ((name, root.findtext(space + name)) for name in names)
+    return {"IsTruncated": truncated == "true", **{name: text for name, text in texts if text is not None}}
+
+
+def _space(root: ElementTree.Element) -> str:
+    return root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+
+
+def _versions(body: bytes) -> dict[str, Any]:
+    """With `Lines`: of which kind each is; botocore forgets in which order they came."""
+    root = _check_root(body, "ListVersionsResult")
+    space = _space(root)
+    found: dict[str, list[dict[str, Any]]] = {f"{space}Version": [], f"{space}DeleteMarker": []}
+    lines = []
+    for child in root:
+        if (of_kind := found.get(child.tag)) is not None:
+            lines.append(child.tag[len(space) :])
+            of_kind.append(_version({part.tag[len(space) :]: part for part in child}, space))
+    versions, markers = found.values()
+    names = ("NextKeyMarker", "NextVersionIdMarker", "EncodingType", "Prefix", "KeyMarker")
+    return {**_top(root, space, names), "Lines": lines, "Versions": versions, "DeleteMarkers": markers}
+
+
+def _version(parts: Mapping[str, ElementTree.Element], space: str) -> dict[str, Any]:
+    texts = {name: part.text or "" for name, part in parts.items() if name != "Owner"}
+    if texts.get("IsLatest") not in ("true", "false") or not {"Key", "VersionId", "LastModified"} <= texts.keys():
+        raise ValueError(f"a version without key, id, time or IsLatest: {texts}")
+    line: dict[str, Any] = {**texts, "IsLatest": texts["IsLatest"] == "true"}
+    if "Size" in texts:
+        line["Size"] = int(texts["Size"])
+    if "Owner" in parts:
+        line["Owner"] = {part.tag[len(space) :]: part.text or "" for part in parts["Owner"]}
+    return line
+
+
+def _listing(body: bytes) -> dict[str, Any]:
+    root = _check_root(body, "ListBucketResult")
+    space = _space(root)
     key, etag, size, storage_class = f"{space}Key", f"{space}ETag", f"{space}Size", f"{space}StorageClass"
     modified = f"{space}LastModified"
-    parsed: dict[str, Any] = {
-        "IsTruncated": truncated == "true",
+    return {
+        **_top(root, space, ("NextContinuationToken", "EncodingType", "Prefix")),
         "Contents": [
             {
                 "Key": line.findtext(key),
@@ -85,8 +119,3 @@ def _listing(body: bytes) -> dict[str, Any]:
             for line in root.iterfind(f"{space}Contents")
         ],
     }
-    for name in ("NextContinuationToken", "EncodingType", "Prefix"):
-        text = root.findtext(space + name)
-        if text is not None:
-            parsed[name] = text
-    return parsed
