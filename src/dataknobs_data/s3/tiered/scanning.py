@@ -170,7 +170,7 @@ class _Scan:
             for id, outcome in zip(window, self._parts.many.map(read, window, holds), strict=True):
                 if isinstance(outcome, Document):
                     yield outcome
-                elif isinstance(outcome, RecordArchivedError) and self._on_damage is None:
+                elif isinstance(outcome, RecordArchivedError):
                     self._met.met_object(id, outcome)
                 elif outcome is not None:
                     report(outcome, self._on_damage)
