@@ -23,6 +23,7 @@ from dataknobs_data.cli.presign import presign
 from dataknobs_data.cli.read import count, get, search
 from dataknobs_data.cli.replicate import replicate
 from dataknobs_data.cli.serve import serve
+from dataknobs_data.cli.sql import sql
 from dataknobs_data.cli.table import log, stats, vacuum
 from dataknobs_data.cli.tags import tags
 from dataknobs_data.cli.versions import history, revert, undelete, versioning
@@ -39,6 +40,7 @@ CommandLineError: type[BaseException] = next(
 app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(create, get, search, count, rm),
+    *(sql,),
     *(compact, vacuum, log, stats),
     *(history, revert, undelete, versioning),
     *(restore,),

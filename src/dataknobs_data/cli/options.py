@@ -32,6 +32,16 @@ Table = Annotated[bool, typer.Option("--table", help="A table (default in a term
 Metadata = Annotated[
     bool, typer.Option("--metadata", "-m", help="Also id, metadata and exact types; `create` takes them back.")
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WHEN",
+        help="As it was: a version of the table (`log` has them) or an instant, such as 12 or 2024-05-01T12:00Z.",
+    ),
+]
+SkipArchived = Annotated[
+    bool, typer.Option("--skip-archived", help="Leave out what has to be restored first, and say so on stderr.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only show what would be changed.")]
 JsonDocument = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show where in the program an error comes from.")]

@@ -78,7 +78,7 @@ def print_lines(records: Sequence[Record], *, metadata: bool) -> int:
     """Writes records as JSON lines; how many."""
     for record in records:
         line = to_line(record, metadata=metadata)
-        sys.stdout.buffer.write(_for_terminals(line) if sys.stdout.isatty() else line)
+        sys.stdout.buffer.write(for_terminals(line) if sys.stdout.isatty() else line)
     sys.stdout.buffer.flush()
     return len(records)
 
@@ -107,16 +107,27 @@ def print_record(record: Record, *, metadata: bool) -> None:
 
 
 def print_table(records: Sequence[Record], *, metadata: bool, more: bool = False) -> None:
-    """Records as a table as wide as the terminal: the first columns that fit, and the names of the rest below.
-
-    `more`: there are others that were not fetched.
-    """
-    console = Console(highlight=False)
+    """Records as `print_rows` has them, metadata last. `more`: there are others that were not fetched."""
     rows = [_row(record, metadata) for record in records]
     names = sorted(dict.fromkeys(name for row in rows for name in row), key=lambda name: name.startswith(METADATA))
+    count = f"the first {len(rows):,} records; --limit N shows more, --json prints all"
+    print_rows(
+        names, rows, count if more else f"{len(rows):,} record{'' if len(rows) == 1 else 's'}", "--select, --json"
+    )
+
+
+def print_rows(names: Sequence[str], rows: Sequence[dict[str, Any]], footer: str, others: str) -> None:
+    """A table as wide as the terminal: the first columns that fit, and the names of the rest below.
+
+    `footer`: what stands there first; `others`: how those can be seen.
+    """
+    console = Console(highlight=False)
     shown = _fitting(names, rows, console.width)
     console.print(_table(shown, rows))
-    console.print(Text(_footer(len(rows), names[len(shown) :], more), "dim"))
+    left_out = (
+        f"\nnot shown: {', '.join(map(escaped, names[len(shown) :]))} ({others})" if len(names) > len(shown) else ""
+    )
+    console.print(Text(footer + left_out, "dim"))
 
 
 def _row(record: Record, metadata: bool) -> dict[str, Any]:
@@ -147,21 +158,12 @@ def _table(names: Sequence[str], rows: Sequence[dict[str, Any]]) -> Table:
 def _fitting(names: Sequence[str], rows: Sequence[dict[str, Any]], width: int) -> list[str]:
     fitting: list[str] = []
     for name in names:
-        cells = [_cell(row[name]).cell_len for row in rows if name in row]
-        width -= min(CELL_WIDTH_MAX, max(Text(name).cell_len, *cells)) + 3
+        cells = (_cell(row[name]).cell_len for row in rows if name in row)
+        width -= min(CELL_WIDTH_MAX, max([Text(name).cell_len, *cells])) + 3
         if width < -3 and fitting:
             break
         fitting.append(name)
     return fitting
-
-
-def _footer(count: int, left_out: Sequence[str], more: bool) -> str:
-    parts = [f"{count:,} record{'' if count == 1 else 's'}"]
-    if more:
-        parts[0] = f"the first {count:,} records; --limit N shows more, --json prints all"
-    if left_out:
-        parts.append(f"not shown: {', '.join(map(escaped, left_out))} (--select, --json)")
-    return "\n".join(parts)
 
 
 def _cell(value: Any) -> Text:
@@ -181,6 +183,6 @@ def plain(text: str) -> Text:
     return Text(escaped(text))
 
 
-def _for_terminals(line: bytes) -> bytes:
+def for_terminals(line: bytes) -> bytes:
     """The same JSON with the control characters that JSON leaves as they are written as escapes."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", line.decode()).encode()

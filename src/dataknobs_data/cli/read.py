@@ -11,8 +11,8 @@ from dataknobs_data.backends.s3_reads import ReadsPastArchives
 from dataknobs_data.cli import output
 from dataknobs_data.cli.conditions import parse_condition
 from dataknobs_data.cli.exits import Exit
-from dataknobs_data.cli.options import Config, Debug, Ids, Json, Metadata, Table, Target, Where
-from dataknobs_data.cli.targets import expand_ids, open_target
+from dataknobs_data.cli.options import At, Config, Debug, Ids, Json, Metadata, SkipArchived, Table, Target, Where
+from dataknobs_data.cli.targets import expand_ids, opened
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.query import Query, SortOrder
@@ -33,14 +33,11 @@ Select = Annotated[
     list[str] | None, typer.Option(metavar="FIELD,...", help="Only these fields, in this order; may be repeated.")
 ]
 
-SkipArchived = Annotated[
-    bool, typer.Option("--skip-archived", help="Leave out what has to be restored first, and say so on stderr.")
-]
-
 
 def get(
     database: Target,
     ids: Ids,
+    at: At = None,
     metadata: Metadata = False,
     json: Json = False,
     table: Table = False,
@@ -50,7 +47,7 @@ def get(
     """Show records by id."""
     people = _choose(json, table)
     wanted = expand_ids(ids)
-    with open_target(database, config) as db:
+    with opened(database, config, at) as db:
         found = db.batch_read(wanted)
     records = [record for record in found if record]
     if people and len(wanted) == len(records) == 1:
@@ -71,6 +68,7 @@ def search(
     limit: Limit = None,
     offset: Offset = 0,
     select: Select = None,
+    at: At = None,
     skip_archived: SkipArchived = False,
     metadata: Metadata = False,
     json: Json = False,
@@ -84,7 +82,7 @@ def search(
     query.select(*(name.strip() for part in select or () for name in part.split(",")))
     for field in sort or ():
         query.sort(field, SortOrder.DESC if desc else SortOrder.ASC)
-    with open_target(database, config) as db:
+    with opened(database, config, at) as db:
         how = _past_archives(db, skip_archived)
         if people:
             shown = _print_found(db, query, metadata, **how)
@@ -117,13 +115,14 @@ def _print_found(db: SyncDatabase, query: Query, metadata: bool, **how: Any) -> 
 def count(
     database: Target,
     where: Where = None,
+    at: At = None,
     skip_archived: SkipArchived = False,
     config: Config = None,
     debug: Debug = False,
 ) -> int:
     """Print how many records there are, or match the conditions."""
     query = _query(where)
-    with open_target(database, config) as db:
+    with opened(database, config, at) as db:
         print(db.count(query, **_past_archives(db, skip_archived)))
     return Exit.OK
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dataknobs_data.cli import output
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.factory import DatabaseFactory, open_url
 from dataknobs_data.registry import load_backend
 
 if TYPE_CHECKING:
-    from dataknobs_data.backends.s3 import S3Database
+    from dataknobs_data.backends.s3 import S3Database, S3Past
 
 CONFIG_VARIABLE, CONFIG_FILE = "DATAKNOBS_CONFIG", "dataknobs.yaml"
 
@@ -38,6 +40,27 @@ def open_s3(target: str, config: Path | None, *, dry_run: bool = False) -> S3Dat
     if isinstance(database, kind):
         return database
     raise ConfigurationError(f"this command is for databases in S3 (s3://bucket/prefix); {target!r} is none")
+
+
+@contextmanager
+def opened(target: str, config: Path | None, at: str | None) -> Iterator[SyncDatabase]:
+    """The database to read from: as it is, or as it was (`open_past`)."""
+    if at is None:
+        with open_target(target, config) as db:
+            yield db
+    else:
+        with open_past(target, config, at) as past:
+            yield past
+
+
+@contextmanager
+def open_past(target: str, config: Path | None, at: str) -> Iterator[S3Past]:
+    """An S3 database as it was at `at`: a version of its table, or an instant. Raises TimeTravelError where that is unknown."""
+    moment: dict[str, Any] = {"table_version": int(at)} if at.isdecimal() else {"timestamp": at}
+    with open_s3(target, config, dry_run=True) as db, db.at(**moment) as past:
+        for note in past.notes:
+            output.say(f"note: {note}", "dim")
+        yield past
 
 
 def _named(name: str, config: Path | None, **over: Any) -> SyncDatabase:
