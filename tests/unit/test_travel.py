@@ -16,6 +16,7 @@ from dataknobs_data.exceptions import (
     DatabaseConnectionError,
     IncompatibleStoreError,
     QueryError,
+    RecordNotFoundError,
     TimeTravelError,
 )
 from dataknobs_data.query import Query
@@ -455,6 +456,59 @@ def test_packs_that_were_vacuumed_are_read_by_version(world: VersionedWorld, db:
     assert set(values(db.at(table_version=earliest)).values()) == {30}
     assert refused(lambda: db.at(table_version=earliest - 1)).context["earliest_version"] == earliest
     assert values(db.at(timestamp=error.context["earliest"])) == values(db)
+
+
+def test_what_lay_in_a_pack_when_it_was_deleted_comes_back(world: VersionedWorld, db: S3Database) -> None:
+    ids = load(db, 1, 2, 3)
+    db.batch_update([(id, Record({"v": 20}, metadata={"team": "blue"})) for id in ids])
+    created_at = db.read("p1").metadata["created_at"]  # type: ignore[union-attr]
+    world.passes(5)
+    assert db.delete("p1")
+    db.batch_delete(["p2", "p3"])
+    world.passes(3600)
+    db.compact(full=True, wait=True)
+    assert db.undelete("p1", dry_run=True)
+    assert values(db) == {}
+    assert db.undelete("p1")
+    found = db.read("p1")
+    assert found is not None
+    assert (found["v"], found.metadata["team"], found.metadata["created_at"]) == (20, "blue", created_at)
+    world.passes(3600)
+    load(db, 2, 4, 5)
+    world.passes(1)
+    db.clear()
+    world.passes(5)
+    with pytest.raises(RecordNotFoundError, match="cleared since"):
+        db.undelete("p2")
+    with pytest.raises(RecordNotFoundError, match="cleared since"):
+        db.undelete("p3")
+    assert values(db.at(timestamp=world.now - 6 * SECOND)).keys() == {"p1", "p2", "p4", "p5"}
+
+
+def test_a_compaction_in_the_second_of_a_deletion_hides_nothing(world: VersionedWorld, db: S3Database) -> None:
+    load(db, 1, 2, 3)
+    world.passes(5)
+    second = world.now
+    db.delete("p1")
+    for _ in range(2):
+        db.compact(full=True)
+    assert world.now < second + SECOND
+    assert world.births("p1") == {}
+    assert db.undelete("p1")
+    assert values(db) == {"p1": 1, "p2": 2, "p3": 3}
+
+
+def test_what_is_left_of_nothing_is_not_brought_back(world: VersionedWorld, db: S3Database) -> None:
+    load(db, 1, 2, 3)
+    world.passes(5)
+    db.delete("p1")
+    world.passes(3600)
+    db.compact(full=True, wait=True)
+    world.store.rules = [rule(1)]
+    world.passes(2 * 86400)
+    for dry_run in (True, False):
+        with pytest.raises(RecordNotFoundError, match="cannot be brought back"):
+            db.undelete("p1", dry_run=dry_run)
 
 
 def test_the_retention_of_the_log_is_a_setting(world: VersionedWorld) -> None:

@@ -271,7 +271,7 @@ class S3Database(AnswersSql, ReadsPastArchives):
         """Brings a deleted record back as it was; False where it is not deleted. `dry_run` only tells which of the two.
 
         Raises RecordNotFoundError where there is no version of it to bring back, or where what is left of it may be older than
-        what was deleted: because versioning was suspended then, or because it lay in a pack.
+        what was deleted: because versioning was suspended then, or because it lay in a pack of which nothing is left.
         """
         return Recovery(self._s3()).undelete(check_id(id), dry_run=dry_run)
 

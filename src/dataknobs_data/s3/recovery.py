@@ -9,6 +9,8 @@ from dataknobs_data.s3.admin.versions import History, Past
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.store import ListedVersion
+from dataknobs_data.s3.travel.burial import buried
+from dataknobs_data.s3.travel.past import UNVERSIONED
 
 
 class Recovery:
@@ -33,14 +35,30 @@ class Recovery:
     def undelete(self, id: str, *, dry_run: bool = False) -> bool:
         """See S3Database.undelete."""
         past = History(self._engine.control).newest(id)
-        newest = past.document
-        if (newest and newest.is_latest) or self._is_packed(id):
+        if (past.document and past.document.is_latest) or self._is_packed(id):
             return False
-        if newest is None:
-            raise _nothing_left(id, lay_in_a_pack=bool(past.tombstones))
-        self._check_is_what_was_deleted(id, past, newest)
+        found = self._as_deleted(id, past)
         if dry_run:
             return True
+        try:
+            self._write(Change(Verb.CREATE, id, to_record(found)))
+        except DuplicateRecordError:
+            return False
+        return True
+
+    def _as_deleted(self, id: str, past: Past) -> Document:
+        """The record as it was when it was deleted: a version of its object, or else a row of the table as that was then."""
+        try:
+            newest = past.document
+            if newest is None:
+                raise _nothing_left(id, lay_in_a_pack=bool(past.tombstones))
+            self._check_is_what_was_deleted(id, past, newest)
+        except RecordNotFoundError:
+            kept = all(deletion.version_id != UNVERSIONED for deletion in past.since)
+            row = buried(self._engine, id, past.tombstones[0]) if past.tombstones and kept else None
+            if row is None:
+                raise
+            return row
         found = self._engine.get_at_version(id, newest.version_id)
         if found is None:
             raise RecordNotFoundError(
@@ -48,11 +66,7 @@ class Recovery:
                 id=id,
                 version_id=newest.version_id,
             )
-        try:
-            self._write(Change(Verb.CREATE, id, to_record(found)))
-        except DuplicateRecordError:
-            return False
-        return True
+        return found
 
     def _is_packed(self, id: str) -> bool:
         with translated(f"looking for record {id!r}", self._engine.control.place, id=id):
@@ -60,7 +74,7 @@ class Recovery:
 
     def _check_is_what_was_deleted(self, id: str, past: Past, newest: ListedVersion) -> None:
         """Raises RecordNotFoundError where the record may have been another one when it was deleted."""
-        if any(deletion.version_id == "null" for deletion in past.since):
+        if any(deletion.version_id == UNVERSIONED for deletion in past.since):
             raise _older(
                 id,
                 newest,
@@ -90,8 +104,8 @@ class Recovery:
 def _nothing_left(id: str, *, lay_in_a_pack: bool) -> RecordNotFoundError:
     if lay_in_a_pack:
         why = (
-            "no version of an object of it is left, only that it was deleted. If it lay in a pack, an older version of the table "
-            "has it, and those cannot be read yet"
+            "no version of an object of it is left, only that it was deleted. If it lay in a pack, the table of that time does "
+            "not have it any more, or the database has been cleared since; at(timestamp=…) shows what can be seen of earlier times"
         )
     else:
         why = "the bucket has no version of it; versions are kept from enable_versioning() on, until a lifecycle rule removes them"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import NoReturn
 
 from dataknobs_data.documents import Verb
@@ -37,6 +38,7 @@ class PastEngine(S3Engine):
         self.table_version: int | None = None
         self.notes: tuple[str, ...] = ()
         self._live = live
+        self._newest_commit: datetime | None = None
         self._then = clock
 
     def __repr__(self) -> str:
@@ -75,8 +77,16 @@ class PastEngine(S3Engine):
         except BaseException:
             table.close()
             raise
-        self.table_version = snapshot.version if snapshot else None
+        if snapshot is not None:
+            self.table_version, self._newest_commit = snapshot.version, snapshot.commits[-1].modified
         return TieredLayout(self._parts, table)
+
+    def earlier(self) -> PastEngine | None:
+        """The same second with the table one version before, not opened yet; None unless its version came in that second."""
+        version, commit = self.table_version, self._newest_commit
+        if not version or commit is None or commit < self.moment.second:
+            return None
+        return PastEngine(self._live, replace(self.moment, version=version - 1), self._then)
 
     def close(self) -> None:
         """Ends its own threads. The connections are the database's."""

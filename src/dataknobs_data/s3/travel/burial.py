@@ -1,0 +1,69 @@
+"""What a deletion killed in the table: a record that lay in a pack, as it was when its tombstone was put."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime
+
+from dataknobs_data.documents import Document
+from dataknobs_data.exceptions import SnapshotExpiredError, TimeTravelError
+from dataknobs_data.s3.engine import S3Engine
+from dataknobs_data.s3.faults import translated
+from dataknobs_data.s3.layout import Layout
+from dataknobs_data.s3.store import ListedVersion
+from dataknobs_data.s3.tombstones import from_headers
+from dataknobs_data.s3.travel.engine import PastEngine, past_of
+
+
+def buried(engine: S3Engine, id: str, tombstone: ListedVersion) -> Document | None:
+    """The row that the newest tombstone of a record killed; None where that cannot be told.
+
+    As long as the tombstone stood, nobody changed the row, until a compaction took it away: so the last version of the table
+    that has it has it as it was. Whoever cleared the database since may have taken away a later record of the id, which left
+    no trace.
+    """
+    with translated(f"looking for what was deleted of record {id!r}", engine.parts.place, id=id):
+        head = engine.parts.caller.send(
+            "HeadObject", lambda store: store.head(tombstone.key, version_id=tombstone.version_id)
+        )
+        killed = from_headers(head.metadata)
+        try:
+            return _killed(engine, id, killed.kills, tombstone.modified) if killed else None
+        except TimeTravelError:
+            return None
+
+
+def _killed(engine: S3Engine, id: str, births: frozenset[str], when: datetime) -> Document | None:
+    past: PastEngine | None = past_of(engine, None, when)
+    while past is not None:
+        past.open()
+        with closing(past):
+            rows = [row for row in _rows(past.layout, id) if row.born in births]
+            if rows:
+                return rows[0] if len(rows) == 1 and not _cleared_since(engine.layout, past.table_version) else None
+            past = past.earlier()  # a compaction may have been as quick
+    return None
+
+
+def _rows(layout: Layout, id: str) -> list[Document]:
+    from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
+
+    assert isinstance(layout, TieredLayout), "only there are tombstones"
+    return [document for document, _ in layout.table.look(None, "undelete").documents([id]).get(id, ())]
+
+
+def _cleared_since(layout: Layout, version: int | None) -> bool:
+    """Whether somebody has, or may have: that takes all rows away, and leaves no tombstones."""
+    from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
+    from dataknobs_data.s3.tiered.rewriting import CLEARING
+
+    assert isinstance(layout, TieredLayout), "only there are tombstones"
+    log = layout.table.log
+    snapshot = log.refresh()
+    if snapshot is None or version is None:
+        return True
+    try:
+        commits = log.commits_since(snapshot, version)
+    except SnapshotExpiredError:
+        return True
+    return any((commit.info or {}).get("operation") == CLEARING for commit in commits)
