@@ -49,3 +49,7 @@ class Chosen:
     def of(cls, columns: Sequence[Column], condition: pc.Expression | None, among: Sequence[Column]) -> Chosen:
         """`among`: all that there are."""
         return cls(columns, condition, mentioned(condition, among))
+
+    def kept(self, table: pa.Table) -> pa.Table:
+        """The rows for which the condition is true. The table has the columns that are asked."""
+        return table if self.condition is None else table.filter(self.condition)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dataknobs_data.documents import Document
 from dataknobs_data.engine import Engine, ErrorSink
@@ -10,7 +10,7 @@ from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
-from dataknobs_data.s3.relations.records import Records
+from dataknobs_data.s3.relations.records import Records, Source
 from dataknobs_data.s3.relations.sources import Documents, Tiers
 from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front
@@ -19,19 +19,25 @@ from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.select.relation import Relation
 
 
-def relation_of(engine: Engine, memory_bytes: int, on_archived: ErrorSink | None = None) -> Relation:
+def relation_of(
+    engine: Engine,
+    memory_bytes: int,
+    on_archived: ErrorSink | None = None,
+    records: Callable[[Source], Relation] = Records,
+) -> Relation:
     """The records of an engine, as they are when it is first asked.
 
     memory_bytes  of single records that are kept in memory as columns; those beyond go to a temporary file
     on_archived   takes the errors of what is archived, to go on without it; None: they are raised
+    records       makes the relation of a source
     """
     if not isinstance(engine, S3Engine):
-        return Records(Documents(engine, memory_bytes))
+        return records(Documents(engine, memory_bytes))
     layout = engine.layout
     if not isinstance(layout, TieredLayout):
-        return Records(Documents(engine, memory_bytes, lambda: _listed(engine), on_archived))
+        return records(Documents(engine, memory_bytes, lambda: _listed(engine), on_archived))
     scanner, parts = layout.scanner, layout.parts
-    return Records(
+    return records(
         Tiers(
             parts,
             lambda: scanner.look(""),

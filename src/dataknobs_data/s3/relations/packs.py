@@ -30,6 +30,10 @@ GROUPS_MAX = 32
 """Row groups that are read at a time."""
 
 
+_NONE = "_none"
+"""Name of the column of a table of which only the number of rows counts."""
+
+
 class PackPortion(Portion):
     """The rows of a pack that are not hidden. Raises public errors that name it."""
 
@@ -91,7 +95,7 @@ class PackPortion(Portion):
         if chosen.condition is not None:
             facts = [group_facts(self._reader, group, self.rest_names, self.pack.stats).stats for group in groups]
             groups = surviving(chosen.condition, chosen.asked, self, facts)
-        share = len(self._needs(chosen)) / max(self._reader.metadata.num_columns, 1)
+        share = max(len(self._needs(chosen)), 1) / self._reader.metadata.num_columns
         together = max(1, min(GROUPS_MAX, int(TASK_BYTES / (GROUP_BYTES * share))))
         return [partial(self._guarded, some, chosen) for some in windows(groups, together)]
 
@@ -131,7 +135,7 @@ class PackPortion(Portion):
         numbered = table.append_column(PLACE, pa.array(range(table.num_rows), pa.int64()))
         seen = self._visible(numbered, hidden)
         judged = bound(seen, self, chosen.asked).append_column(PLACE, seen[PLACE])
-        places = judged.filter(chosen.condition)[PLACE].combine_chunks()
+        places = chosen.kept(judged)[PLACE].combine_chunks()
         found = list(self._among(groups, places))
         if 2 * len(found) > len(groups):
             self._late = False
@@ -164,7 +168,7 @@ class PackPortion(Portion):
     def _fetch(self, groups: Sequence[int], names: set[str]) -> pa.Table:
         """Stored columns, those that the pack has."""
         if not names & set(self._reader.shape.columns):  # only the number of rows counts
-            return pa.table({PLACE: pa.nulls(sum(map(self._rows_in, groups)))})
+            return pa.table({_NONE: pa.nulls(sum(map(self._rows_in, groups)))})
         return self._reader.read(groups, sorted(names), hold=True)
 
     # ------------------------------------------------------------------ hidden rows

@@ -113,9 +113,7 @@ class Window(Portion):
 
 def filtered(table: pa.Table, chosen: Chosen) -> pa.Table:
     """The rows for which the condition is true, with the columns to hand out."""
-    if chosen.condition is not None:
-        table = table.filter(chosen.condition)
-    return table.select([column.name for column in chosen.columns])
+    return chosen.kept(table).select([column.name for column in chosen.columns])
 
 
 def union(columns: Iterable[Column], more: Iterable[Column]) -> list[Column]:

@@ -127,8 +127,12 @@ class Records(Relation):
         assert isinstance(binding, Bound), "it was made by this relation"
         if not binding.plan:
             return self._counted(columns)
-        chosen = Chosen.of([binding.plan[name] for name in columns], condition, list(binding.plan.values()))
-        return self._scan(chosen)
+        return self._scan(
+            self._chosen([binding.plan[name] for name in columns], condition, list(binding.plan.values()))
+        )
+
+    def _chosen(self, columns: Sequence[Column], condition: pc.Expression | None, among: Sequence[Column]) -> Chosen:
+        return Chosen.of(columns, condition, among)
 
     def _counted(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with self._lock:
