@@ -7,12 +7,18 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Deletion, Verb, check_id
 from dataknobs_data.engine import Bulk, EachWindow, Engine, Settled
 from dataknobs_data.exceptions import BatchError, DataknobsDataError
 
 Note = Callable[[int, Sequence[str | None]], object]
 """Told of the items that are taken, in order: the index of the first, and the ids of their records."""
+
+MakeChanges = Callable[[Sequence[Any]], Sequence[Change]]
+"""The changes that items ask for, one each. Raises DataknobsDataError where one of them makes no sense."""
+
+Make = MakeChanges | Callable[[Sequence[Any]], Sequence[Deletion]]
 
 _PENDING, _WRITTEN, _MISSED = range(3)
 
@@ -24,7 +30,7 @@ class Feed:
     that was never settled failed with it, and nothing more is taken.
     """
 
-    def __init__(self, bulk: Bulk, make: Callable[[Any], Change | Deletion], note: Note | None = None) -> None:
+    def __init__(self, bulk: Bulk, make: Make, note: Note | None = None) -> None:
         self._bulk = bulk
         self._make = make
         self._note = note
@@ -37,29 +43,31 @@ class Feed:
 
     def take(self, items: Sequence[Any]) -> Iterator[Settled]:
         """Adds what becomes of `items`; yields what is known by now, by input index. Those that make no sense fail alone."""
-        changes: list[Any] = []
-        ids: list[str | None] = []
-        senseless: list[Settled] = []
-        first, make = self.taken, self._make
-        for item in items:
-            try:
-                change = make(item)
-            except DataknobsDataError as error:
-                self._gaps.append(self._added + len(changes))
-                id = getattr(item, "id", None)
-                senseless.append(Settled(first + len(ids), error, item, id))
-                ids.append(id)
-            else:
-                changes.append(change)
-                ids.append(change.id)
-        self.taken += len(ids)
+        first = self.taken
+        changes, senseless = self._made(items)
+        self.taken += len(items)
         if self._note:
-            self._note(first, ids)
+            self._note(first, _ids(first, changes, senseless))
         yield from senseless
         self._added += len(changes)
         self.pending += len(changes)
         if changes:
             yield from self._known(lambda: self._bulk.add(changes))
+
+    def _made(self, items: Sequence[Any]) -> tuple[Sequence[Any], list[Settled]]:
+        try:
+            return self._make(items), []
+        except DataknobsDataError:
+            pass  # one of them: one by one they say which
+        changes: list[Any] = []
+        senseless: list[Settled] = []
+        for index, item in enumerate(items, self.taken):
+            try:
+                changes += self._make([item])
+            except DataknobsDataError as error:
+                self._gaps.append(self._added + len(changes))
+                senseless.append(Settled(index, error, item, getattr(item, "id", None)))
+        return changes, senseless
 
     def finish(self) -> Iterator[Settled]:
         """Carries out the rest. Without a failure, what is then still pending is written."""
@@ -83,6 +91,14 @@ class Feed:
             self.abandon()
 
 
+def _ids(first: int, changes: Sequence[Any], senseless: Sequence[Settled]) -> list[str | None]:
+    """Those of all items of a window, in the order of the input."""
+    ids: list[Any] = list(changes.ids) if isinstance(changes, Creations) else [change.id for change in changes]
+    for one in senseless:
+        ids.insert(one.index - first, one.id)
+    return ids
+
+
 class BatchRun:
     """What has come of a batch: per input index the id and how it went."""
 
@@ -96,7 +112,7 @@ class BatchRun:
     def note(self, first: int, ids: Sequence[str | None]) -> None:
         """Notes the next records of the input."""
         self._ids += ids
-        self._states.extend([_PENDING] * len(ids))
+        self._states.extend(bytes([_PENDING]) * len(ids))
 
     def settle(self, news: Iterable[Settled]) -> None:
         """Notes what became of some."""
@@ -130,21 +146,18 @@ class BatchRun:
             raise BatchError(self._operation, done, failed, stopped=self.stopped)
 
 
-def change_batch(
-    engine: Engine, verb: Verb, inputs: Iterable[Sequence[Any]], to_change: Callable[[Any], Change]
-) -> BatchRun:
-    """Puts what `to_change` makes of each input through one bulk. An exception of `inputs` abandons it."""
-    return _run(f"batch_{verb}", inputs, to_change, engine.bulk(verb))
+def change_batch(engine: Engine, verb: Verb, inputs: Iterable[Sequence[Any]], make: MakeChanges) -> BatchRun:
+    """Puts what `make` makes of the inputs through one bulk. An exception of `inputs` abandons it."""
+    return _run(f"batch_{verb}", inputs, make, engine.bulk(verb))
 
 
 def delete_batch(engine: Engine, inputs: Iterable[Sequence[Any]]) -> BatchRun:
     """Deletes ids, window by window."""
-    return _run("batch_delete", inputs, lambda id: Deletion(check_id(id)), EachWindow(engine.delete_many))
+    bulk = EachWindow(engine.delete_many)
+    return _run("batch_delete", inputs, lambda ids: [Deletion(check_id(id)) for id in ids], bulk)
 
 
-def _run(
-    operation: str, inputs: Iterable[Sequence[Any]], make: Callable[[Any], Change | Deletion], bulk: Bulk
-) -> BatchRun:
+def _run(operation: str, inputs: Iterable[Sequence[Any]], make: Make, bulk: Bulk) -> BatchRun:
     run = BatchRun(operation)
     feed = Feed(bulk, make, run.note)
     try:

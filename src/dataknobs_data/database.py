@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import reprlib
 import threading
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from dataknobs_data.batches import change_batch, delete_batch
+from dataknobs_data.creations import Creations, checked
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
@@ -115,7 +116,7 @@ class SyncDatabase:
         The caller's record is not changed. Raises DuplicateRecordError when the id is taken, RecordValidationError and
         SerializationError when the record cannot be stored; then nothing was written.
         """
-        return self._change(self._creation(record)).id
+        return self._change(self._creations([record])[0]).id
 
     def read(self, id: str, *, version_id: str | None = None) -> Record | None:
         """The record of that id, or None. `version_id` reads an older object version of a versioned bucket."""
@@ -133,7 +134,7 @@ class SyncDatabase:
         With `expected_version` (from `get_version`) it changes the record only if it is still at that version, and
         raises ConcurrencyError otherwise, a missing record included.
         """
-        change = Change(Verb.UPDATE, check_id(id), _checked(record), expected_version)
+        change = Change(Verb.UPDATE, check_id(id), checked(record), expected_version)
         return _raised(self._ready().apply_many([change])[0]) is not None
 
     def upsert(self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None) -> str:
@@ -191,7 +192,7 @@ class SyncDatabase:
         BatchError names, and an exception of `records` itself leaves nothing behind. Elsewhere they are written as they
         come, some thousand at a time, and what was written before such an exception stays.
         """
-        return change_batch(self._ready(), Verb.CREATE, windows(records, BATCH), self._creation).ids()
+        return change_batch(self._ready(), Verb.CREATE, windows(records, BATCH), self._creations).ids()
 
     def batch_read(self, ids: Iterable[str]) -> list[Record | None]:
         """The records of `ids`, in their order; None for each that does not exist."""
@@ -204,14 +205,14 @@ class SyncDatabase:
 
     def batch_update(self, updates: Iterable[tuple[str, Record]]) -> list[bool]:
         """Updates (id, record) pairs; for each, whether there was a record. Failures and commits as in `batch_create`."""
-        return change_batch(self._ready(), Verb.UPDATE, windows(updates, BATCH), _pair_update).found()
+        return change_batch(self._ready(), Verb.UPDATE, windows(updates, BATCH), _pair_updates).found()
 
     def batch_upsert(self, records: Iterable[Record | tuple[str, Record]]) -> list[str]:
         """Creates or replaces records, given bare or as (id, record), and returns their ids in input order.
 
         Failures and commits as in `batch_create`.
         """
-        return change_batch(self._ready(), Verb.UPSERT, windows(records, BATCH), self._upsertion).ids()
+        return change_batch(self._ready(), Verb.UPSERT, windows(records, BATCH), self._upsertions).ids()
 
     def batch_delete(self, ids: Iterable[str]) -> list[bool]:
         """Deletes records; for each id, whether there was one. Failures as in `batch_create`; never one commit."""
@@ -258,20 +259,20 @@ class SyncDatabase:
         `on_written` is called with the id of each record once it is in; ids are kept until then.
         """
         settings = config or StreamConfig()
-        return StreamWriter(self._ready(), settings, self._runtime, self._creation, self._upsertion, on_written)
+        return StreamWriter(self._ready(), settings, self._runtime, self._creations, self._upsertions, on_written)
 
     # ------------------------------------------------------------------ from records to changes
-    def _creation(self, record: Record) -> Change:
-        id = _checked(record).id
-        if id is None:
-            return Change(Verb.CREATE, self._runtime.new_id(), record, generated=True)
-        return Change(Verb.CREATE, check_id(id), record)
+    def _creations(self, records: Sequence[Any]) -> Creations:
+        return Creations.of_records(records, self._runtime.new_ids)
+
+    def _upsertions(self, items: Sequence[Any]) -> list[Change]:
+        return [self._upsertion(item) for item in items]
 
     def _upsertion(self, item: Any, expected_version: str | None = None) -> Change:
         if isinstance(item, tuple):
             id, record = _pair(item)
-            return Change(Verb.UPSERT, check_id(id), _checked(record), expected_version)
-        if _checked(item).id is None:
+            return Change(Verb.UPSERT, check_id(id), checked(record), expected_version)
+        if checked(item).id is None:
             return Change(Verb.UPSERT, self._runtime.new_id(), item, expected_version, generated=True)
         return Change(Verb.UPSERT, check_id(item.id), item, expected_version)
 
@@ -294,21 +295,14 @@ def _records(documents: Iterator[Document], query: Query) -> Iterator[Record]:
     return (project(to_record(document), query.projection) for document in documents)
 
 
-def _pair_update(item: Any) -> Change:
-    id, record = _pair(item)
-    return Change(Verb.UPDATE, check_id(id), _checked(record))
+def _pair_updates(items: Sequence[Any]) -> list[Change]:
+    return [Change(Verb.UPDATE, check_id(id), checked(record)) for id, record in map(_pair, items)]
 
 
 def _pair(item: Any) -> tuple[Any, Any]:
     if isinstance(item, tuple | list) and len(item) == 2:
         return item[0], item[1]
     raise RecordValidationError(f"expected an (id, record) pair, not {type(item).__name__} {reprlib.repr(item)}")
-
-
-def _checked(record: Any) -> Record:
-    if isinstance(record, Record):
-        return record
-    raise RecordValidationError(f"expected a Record, not {type(record).__name__}: wrap it as Record({{…}})")
 
 
 def _raised(outcome: T | DataknobsDataError) -> T:

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Self
 
-from dataknobs_data.batches import Feed
-from dataknobs_data.documents import Change, Verb
+from dataknobs_data.batches import Feed, Make
+from dataknobs_data.documents import Verb
 from dataknobs_data.engine import Engine, Settled
 from dataknobs_data.exceptions import (
     DatabaseConnectionError,
@@ -34,8 +34,8 @@ class StreamWriter:
         engine: Engine,
         config: StreamConfig,
         runtime: Runtime,
-        creation: Callable[[Record], Change],
-        upsertion: Callable[[Any], Change],
+        creations: Make,
+        upsertions: Make,
         on_written: OnWritten | None = None,
     ) -> None:
         self.config = config
@@ -44,7 +44,7 @@ class StreamWriter:
         self._ids: dict[int, str | None] = {}
         upserts = config.on_conflict is ConflictPolicy.UPSERT
         bulk = engine.bulk(Verb.UPSERT if upserts else Verb.CREATE)
-        self._feed = Feed(bulk, upsertion if upserts else creation, self._note if on_written else None)
+        self._feed = Feed(bulk, upsertions if upserts else creations, self._note if on_written else None)
         self._result = StreamResult()
         self._started = runtime.monotonic()
         self._stopped = False

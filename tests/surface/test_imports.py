@@ -42,7 +42,7 @@ LAYERS = (
         "matching",
         "runtime",
     ),
-    ("settings", "registry", "documents", "json_values", "codec", "streaming"),
+    ("settings", "registry", "documents", "json_values", "codec", "creations", "streaming"),
     ("engine", "batches", "writing"),
     ("select",),
     ("migration", "s3", "sql", "embedded"),

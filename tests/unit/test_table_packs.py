@@ -26,6 +26,7 @@ from dataknobs_data.s3.table.bloom import BloomFilter, xxh64
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.packs import Pack, encode
 from dataknobs_data.s3.table.reading import PackReader
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import Shape, grow
 from dataknobs_data.s3.table.spans import GAP_MAX, SPAN_MAX, Span, SpanFile, joined
 from dataknobs_data.s3.table.writing import PackWriter, packs
@@ -302,8 +303,8 @@ def test_ids_in_any_order_are_sorted_within_their_pack(monkeypatch: pytest.Monke
 def test_order_that_ends_late_ends_the_pack(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writing, "_ORDERED", 1)
     writer = PackWriter(Shape(), 1 << 30)
-    assert writer.add(many(10)) is None
-    first = writer.add(many(5))
+    assert writer.add(Rows.of(many(10))) is None
+    first = writer.add(Rows.of(many(5)))
     second = writer.finish()
     assert first is not None
     assert second is not None
@@ -323,9 +324,9 @@ def test_a_shape_that_grows_on_the_way_loses_nothing(streaming: bool, monkeypatc
 
 def test_windows_shrink_for_large_records() -> None:
     writer = PackWriter(Shape(), 1 << 40)
-    writer.add(many(1))
+    writer.add(Rows.of(many(1)))
     assert writer.window == packing.WINDOW
-    writer.add([document("x", {"text": "x" * 1_000_000})])
+    writer.add(Rows.of([document("x", {"text": "x" * 1_000_000})]))
     assert writer.window == 8
 
 

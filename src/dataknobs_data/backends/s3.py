@@ -368,7 +368,7 @@ class S3Database(AnswersSql, ReadsPastArchives):
     @property
     def explain(self) -> Explain:
         """What something will cost and take, before it is done."""
-        return Explain(self._s3(), self._creation)
+        return Explain(self._s3(), self._creations)
 
 
 class AsyncS3Database(AsyncAnswersSql, AsyncReadsPastArchives):

@@ -111,11 +111,11 @@ class WriteClock:
     def mark(self, *keys: str) -> None:
         """From now on this process must not see these keys older than they are now."""
         with self._lock:
-            for key in keys:
-                page, place, bit = _bit_of(key)
-                if page not in self._known:
-                    self._known[page] = bytearray(PAGE_BYTES)
-                self._known[page][place] |= bit
+            known = self._known
+            for page, place, bit in map(_bit_of, keys):
+                if page not in known:
+                    known[page] = bytearray(PAGE_BYTES)
+                known[page][place] |= bit
 
     def knows(self, key: str) -> bool:
         """Whether this process has marked or written `key`, or may have."""
@@ -125,8 +125,8 @@ class WriteClock:
 
 def _bit_of(key: str) -> tuple[int, int, int]:
     """Which page, which byte of it, and the bit in that."""
-    byte, bit = divmod(hash(key) % KNOWN_BITS, 8)
-    return *divmod(byte, PAGE_BYTES), 1 << bit
+    number = hash(key) % KNOWN_BITS
+    return number // (8 * PAGE_BYTES), number // 8 % PAGE_BYTES, 1 << number % 8
 
 
 class Recent(Generic[T]):

@@ -73,7 +73,7 @@ class Parts:
     def wrote(self, ids: Iterable[str]) -> None:
         """Records of these ids were written, or perhaps: from now on this process must not see them older than they are."""
         for window in windows(ids, MARKED):
-            self.clock.mark(*map(self.keys.record, window))
+            self.clock.mark(*self.keys.records(window))
         self.clock.tick()
 
 

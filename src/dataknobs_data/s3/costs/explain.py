@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from dataknobs_data.documents import Change
+from dataknobs_data.batches import MakeChanges
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
@@ -27,10 +27,10 @@ class Explain:
     `prices`: another price table than the one that comes with this package, see `dataknobs_data.s3.costs.prices.Prices.load`.
     """
 
-    def __init__(self, engine: S3Engine, creation: Callable[[Record], Change] | None = None) -> None:
-        """`creation`: what the database makes of a record that is to be created."""
+    def __init__(self, engine: S3Engine, creations: MakeChanges | None = None) -> None:
+        """`creations`: what the database makes of records that are to be created."""
         self._engine = engine
-        self._creation = creation
+        self._creations = creations
 
     def search(
         self, query: Query | None = None, *, archived: Literal["raise", "skip"] = "raise", prices: Prices | None = None
@@ -54,9 +54,9 @@ class Explain:
         """
         from dataknobs_data.s3.rehearsal.creations import Creation, Input
 
-        if self._creation is None:
+        if self._creations is None:
             raise ConfigurationError("explain.batch_create is asked of a database: db.explain.batch_create(records)")
-        return Creation(self._engine, self._creation, Input.of(records, count)).estimate(prices or default_prices())
+        return Creation(self._engine, self._creations, Input.of(records, count)).estimate(prices or default_prices())
 
     def compact(self, *, full: bool = False, prices: Prices | None = None) -> CompactEstimate:
         """What `compact(full=…)` would do and send. Looks as closely as a compaction does before it begins to write."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice, pairwise
 
-from dataknobs_data.batches import change_batch
-from dataknobs_data.documents import Change, Verb
+from dataknobs_data.batches import MakeChanges, change_batch
+from dataknobs_data.documents import Verb
 from dataknobs_data.exceptions import BatchError, ConfigurationError
 from dataknobs_data.records import Record
 from dataknobs_data.s3.costs.estimate import counted
@@ -73,9 +73,9 @@ def _copies(records: Sequence[Record]) -> Iterator[Record]:
 class Creation:
     """One batch_create, rehearsed."""
 
-    def __init__(self, engine: S3Engine, creation: Callable[[Record], Change], given: Input) -> None:
+    def __init__(self, engine: S3Engine, creations: MakeChanges, given: Input) -> None:
         self._engine = engine
-        self._creation = creation
+        self._creations = creations
         self._given = given
 
     def estimate(self, prices: Prices) -> CreateEstimate:
@@ -100,7 +100,7 @@ class Creation:
         given = self._given
         rehearsal.script.deferred = given.factor > 1
         batches = windows(given.records, WINDOW)
-        run = change_batch(rehearsal, Verb.CREATE, batches, self._creation)
+        run = change_batch(rehearsal, Verb.CREATE, batches, self._creations)
         failed = None
         try:
             run.ids()

@@ -9,6 +9,7 @@ from dataknobs_data.documents import Document
 from dataknobs_data.s3.relations.portions import Window
 from dataknobs_data.s3.relations.spool import Spool
 from dataknobs_data.s3.table.packs import WINDOW
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import Shape, grow
 from dataknobs_data.s3.table.shredding import Shredded
 from dataknobs_data.s3.table.writing import WINDOW_BYTES, WINDOW_FIRST
@@ -19,7 +20,7 @@ def windows_of(documents: Iterable[Document], shape: Shape, spool: Spool) -> tup
     found, remaining, wanted = [], iter(documents), WINDOW_FIRST
     while window := list(islice(remaining, wanted)):
         shape = grow(shape, window)
-        shredded = Shredded(window, shape)
+        shredded = Shredded(Rows.of(window), shape)
         table = shredded.table
         found.append(Window(spool.put(table), table.num_rows, shape, frozenset(shredded.rest_names)))
         wanted = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 import pyarrow as pa
@@ -16,19 +17,21 @@ import pyarrow as pa
 _INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 STAMP = pa.timestamp("us", "UTC")
+_ZONE, _FOLD = attrgetter("tzinfo"), attrgetter("fold")
 
 
 @dataclass(frozen=True)
 class Kind:
     """One column type. `takes`: whether a value of exactly the Python type `python` may stand in such a column (None: any
-    may); `checked`: Arrow itself refuses what `takes` does. `values`: the Python values of an Arrow column.
+    may); `takes_all`: whether all of many may (None: Arrow itself refuses what `takes` does). `values`: the Python values of
+    an Arrow column.
     """
 
     delta: str
     arrow: pa.DataType
     python: type
     takes: Callable[[Any], bool] | None = None
-    checked: bool = True
+    takes_all: Callable[[Sequence[Any]], bool] | None = None
     values: Callable[[pa.ChunkedArray], list[Any]] = pa.ChunkedArray.to_pylist
 
     def accepts(self, value: Any) -> bool:
@@ -39,8 +42,9 @@ class Kind:
         """Whether such a column takes many values of these types, None aside, but for those that Arrow itself refuses."""
         if not types <= {self.python, type(None)}:
             return False
-        takes = self.takes
-        return self.checked or takes is None or all(value is None or takes(value) for value in values)
+        if self.takes_all is None:
+            return True
+        return self.takes_all(values if type(None) not in types else [value for value in values if value is not None])
 
 
 def _instants(column: pa.ChunkedArray) -> list[Any]:
@@ -49,12 +53,20 @@ def _instants(column: pa.ChunkedArray) -> list[Any]:
     return [None if number is None else _EPOCH + timedelta(microseconds=number) for number in numbers]
 
 
+def _is_plain_instant(value: datetime) -> bool:
+    return value.tzinfo is UTC and not value.fold
+
+
+def _are_plain_instants(values: Sequence[datetime]) -> bool:
+    return {*map(id, map(_ZONE, values))} <= {id(UTC)} and not any(map(_FOLD, values))
+
+
 _ALL = (
     Kind("string", pa.string(), str),
     Kind("long", pa.int64(), int, lambda value: _INT64_MIN <= value <= _INT64_MAX),
     Kind("double", pa.float64(), float),
     Kind("boolean", pa.bool_(), bool),
-    Kind("timestamp", STAMP, datetime, lambda value: value.tzinfo is UTC and not value.fold, False, _instants),
+    Kind("timestamp", STAMP, datetime, _is_plain_instant, _are_plain_instants, _instants),
     Kind("date", pa.date32(), date),
     Kind("binary", pa.binary(), bytes),
 )

@@ -19,6 +19,7 @@ from dataknobs_data.documents import Document
 from dataknobs_data.s3.table.bounds import Stats, stats_of
 from dataknobs_data.s3.table.companions import COLUMNS, Companion, companion
 from dataknobs_data.s3.table.parquet import GROUP_ROWS_MAX, options_of, tail_of
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import METADATA, Shape
 from dataknobs_data.s3.table.shared import Shared
 from dataknobs_data.s3.table.shredding import Shredded
@@ -82,11 +83,8 @@ class PackFile:
         """Bytes so far."""
         return int(self._sink.tell())
 
-    def write(self, table: pa.Table) -> None:
-        """Adds rows."""
-        stats = stats_of(table)
-        self._stats = stats if self._stats is None else self._stats.with_more(stats)
-        self._shared.add(table[METADATA])
+    def write(self, table: pa.Table) -> int:
+        """Adds rows; the size then."""
         if self._ids is not None:
             self._ids.append(table.select(COLUMNS))
         self._pending.append(table)
@@ -94,15 +92,22 @@ class PackFile:
         full = self._waiting - self._waiting % self._rows
         if full:
             rows = pa.concat_tables(self._pending)
-            self._writer.write_table(rows.slice(0, full), row_group_size=self._rows)
+            self._put(rows.slice(0, full))
             self._pending = [rows.slice(full)]
             self._waiting -= full
+        return self.size
+
+    def _put(self, rows: pa.Table) -> None:
+        self._writer.write_table(rows, row_group_size=self._rows)
+        stats = stats_of(rows)
+        self._stats = stats if self._stats is None else self._stats.with_more(stats)
+        self._shared.add(rows[METADATA])
 
     def finish(self, rest_names: Iterable[str]) -> Pack:
         """The pack."""
         names = frozenset(rest_names)
         if self._waiting:
-            self._writer.write_table(pa.concat_tables(self._pending), row_group_size=self._rows)
+            self._put(pa.concat_tables(self._pending))
         self._writer.close()
         body = self._sink.getvalue()
         tail = tail_of(pq.read_metadata(pa.BufferReader(body)), body.size)
@@ -121,7 +126,7 @@ class PackFile:
 def encode(documents: Iterable[Document], shape: Shape, *, companion: bool = False) -> Pack:
     """One pack of these documents, at least one. Raises SerializationError for a value that has no stored form."""
     every = sorted(documents, key=lambda document: document.id)
-    parts = [Shredded(every[start : start + WINDOW], shape) for start in range(0, len(every), WINDOW)]
+    parts = [Shredded(Rows.of(every[start : start + WINDOW]), shape) for start in range(0, len(every), WINDOW)]
     file = PackFile(parts[0].table, shape, companion=companion)
     for part in parts:
         file.write(part.table)

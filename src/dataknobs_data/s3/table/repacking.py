@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from dataknobs_data.documents import Document
 from dataknobs_data.s3.table.merging import PACK, Fan, Source, in_order, merged, place_of
 from dataknobs_data.s3.table.packs import GROUP_BYTES, WINDOW, Pack, PackFile
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.shredding import Shredded
 from dataknobs_data.s3.table.writing import WINDOW_BYTES, WINDOW_FIRST
@@ -91,7 +92,7 @@ def _shredded(fresh: Iterable[Document], shape: Shape, names: Names) -> Iterator
             if document.id <= last:
                 raise ValueError(f"fresh documents must come in ascending order of ids: {document.id!r} after {last!r}")
             last = document.id
-        shredded = Shredded(window, shape)
+        shredded = Shredded(Rows.of(window), shape)
         table = shredded.table
         number = pa.repeat(pa.scalar(len(names), pa.int32()), table.num_rows)
         names.append(frozenset(shredded.rest_names))

@@ -129,7 +129,11 @@ class Shape:
 
 def grow(shape: Shape, documents: Iterable[Document]) -> Shape:
     """`shape` with the columns that `documents` ask for, by the rule at the top of this module."""
-    datas = [document.data for document in documents]
+    return grow_for(shape, [document.data for document in documents])
+
+
+def grow_for(shape: Shape, datas: Sequence[Mapping[str, Any]]) -> Shape:
+    """The same for documents of these data."""
     if shape.places.keys() >= set().union(*datas):
         return shape
     present = _presence(shape, datas)

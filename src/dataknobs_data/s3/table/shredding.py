@@ -1,4 +1,4 @@
-"""Documents → columns.
+"""Rows as Python has them → columns.
 
 A row's `_rest` says, as JSON, what its other columns do not; it is null where that is nothing:
 
@@ -23,9 +23,9 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
-from dataknobs_data.documents import Document
 from dataknobs_data.json_values import dump, escape_pointer, to_json
 from dataknobs_data.s3.table.kinds import Kind
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import BORN, CREATED, ID, METADATA, REST, REVISION, UPDATED, Shape
 from dataknobs_data.s3.table.stamps import stamps_of
 
@@ -35,19 +35,19 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 
 
 class Shredded:
-    """Documents as a table of rows in the same order, by `shape`.
+    """Rows as a table, in the same order, by `shape`.
 
     rest_names   names of fields of which a value lies in `_rest`: there alone do a column's bounds say too little
     Raises SerializationError, naming record and path, for a value that has no faithful stored form.
     """
 
-    def __init__(self, documents: Sequence[Document], shape: Shape) -> None:
-        self._documents = documents
+    def __init__(self, rows: Rows, shape: Shape) -> None:
+        self._rows = rows
         self._shape = shape
-        self._datas = [document.data for document in documents]
-        self._forms: list[Form] = [tuple(data) for data in self._datas]
-        self._counts = Counter(self._forms)
-        self._turned = dict(zip(*self._counts, self._by_name(), strict=True)) if len(self._counts) == 1 else None
+        self._datas = rows.datas
+        forms = set(map(tuple, rows.datas))
+        self._forms: list[Form] = list(map(tuple, rows.datas)) if len(forms) > 1 else [*forms] * len(rows)
+        self._counts = Counter(self._forms) if len(forms) > 1 else Counter(dict.fromkeys(forms, len(rows)))
         self.rest_names: set[str] = {name for form in self._counts for name in form if name not in shape.places}
         self._odd: dict[int, set[str]] = {}
         self._types: dict[int, dict[str, str]] = {}
@@ -55,24 +55,20 @@ class Shredded:
         self.table = self._table()
 
     def _table(self) -> pa.Table:
-        documents, text = self._documents, pa.string()
+        rows, text = self._rows, pa.string()
         users = [self._column(name, kind, present) for name, kind, present in self._presence()]
         columns = {
-            ID: pa.array([document.id for document in documents], text),
-            BORN: _texts([document.born for document in documents]),
-            REVISION: _texts([document.revision for document in documents]),
-            CREATED: self._stamps("created_at", [document.created_at for document in documents]),
-            UPDATED: self._stamps("updated_at", [document.updated_at for document in documents]),
+            ID: pa.array(rows.ids, text),
+            BORN: _texts(rows.born),
+            REVISION: _texts(rows.revision),
+            CREATED: self._stamps("created_at", rows.created_at),
+            UPDATED: self._stamps("updated_at", rows.updated_at),
             METADATA: pa.array(self._metadata(), text),
             REST: pa.array(self._rests(), text),
         }
         return pa.Table.from_arrays([*columns.values(), *users], schema=self._shape.arrow)
 
     # ------------------------------------------------------------------------------------------ typed columns
-    def _by_name(self) -> Iterable[tuple[Any, ...]]:
-        """The values of each field in turn, where all documents have the same ones."""
-        return zip(*[data.values() for data in self._datas], strict=True)
-
     def _presence(self) -> Iterable[tuple[str, Kind, int]]:
         present: Counter[str] = Counter()
         for form, count in self._counts.items():
@@ -94,8 +90,6 @@ class Shredded:
         return self._mixed_column(name, kind, values)
 
     def _values(self, name: str, present: int) -> list[Any]:
-        if self._turned:
-            return list(self._turned[name])
         if present == len(self._datas):
             return list(map(itemgetter(name), self._datas))
         return [data.get(name) for data in self._datas]
@@ -119,7 +113,7 @@ class Shredded:
         return column
 
     def _metadata(self) -> Sequence[str | None]:
-        all_of_them = [document.metadata for document in self._documents]
+        all_of_them = self._rows.metadatas
         if not any(all_of_them):
             return [None] * len(all_of_them)
         if _PLAIN.issuperset(map(type, chain.from_iterable(metadata.values() for metadata in all_of_them))):
@@ -130,19 +124,16 @@ class Shredded:
         return [self._metadata_of(row) if metadata else None for row, metadata in enumerate(all_of_them)]
 
     def _metadata_of(self, row: int) -> str:
-        document, types = self._documents[row], dict[str, str]()
-        tree = to_json(document.metadata, "/metadata", types)
+        types: dict[str, str] = {}
+        tree = to_json(self._rows.metadatas[row], "/metadata", types)
         if types:
             self._types[row] = types
-        return dump(tree, document.id).decode()
+        return dump(tree, self._rows.ids[row]).decode()
 
     # ------------------------------------------------------------------------------------------ _rest
     def _rests(self) -> Iterable[str | None]:
         by_form = {form: self._rest_of_form(form) for form in self._counts}
-        if self._turned is not None:
-            rests = [*by_form.values()] * len(self._forms)
-        else:
-            rests = [by_form[form] for form in self._forms]
+        rests = [*by_form.values()] * len(self._forms) if len(by_form) == 1 else [by_form[form] for form in self._forms]
         for row in self._special_rows():
             rests[row] = self._rest_of_row(row)
         return rests
@@ -155,34 +146,33 @@ class Shredded:
 
     def _special_rows(self) -> Iterable[int]:
         outside = {form for form in self._counts if not self._shape.places.keys() >= set(form)}
-        rows = {*self._odd, *self._types, *self._other_stamps}
-        rows.update([row for row, document in enumerate(self._documents) if document.fields or document.replaces])
+        rows = {*self._odd, *self._types, *self._other_stamps, *self._rows.fields, *self._rows.replaces}
         if outside:
             rows.update(row for row, form in enumerate(self._forms) if form in outside)
         return rows
 
     def _rest_of_row(self, row: int) -> str | None:
-        document, odd, places = self._documents[row], self._odd.get(row, ()), self._shape.places
+        rows, data, odd, places = self._rows, self._datas[row], self._odd.get(row, ()), self._shape.places
         types = self._types.get(row, {})
-        outside = [name for name in document.data if name not in places or name in odd]
+        outside = [name for name in data if name not in places or name in odd]
         tree: dict[str, Any] = dict(self._other_stamps.get(row, {}))
         if outside:
-            tree["data"] = to_json({name: document.data[name] for name in outside}, "/data", types)
-        if document.fields:
-            tree["fields"] = to_json(document.fields, "/fields", types)
-        if document.replaces:
-            tree["replaces"] = sorted(document.replaces)
+            tree["data"] = to_json({name: data[name] for name in outside}, "/data", types)
+        if row in rows.fields:
+            tree["fields"] = to_json(rows.fields[row], "/fields", types)
+        if row in rows.replaces:
+            tree["replaces"] = sorted(rows.replaces[row])
         if types:
             tree["types"] = types
-        names = list(document.data)
+        names = list(data)
         typed = [name for name in names if name in places and name not in odd]
         if names != [*sorted(typed, key=places.__getitem__), *outside]:
             tree["order"] = names
-        return dump(tree, document.id).decode() if tree else None
+        return dump(tree, rows.ids[row]).decode() if tree else None
 
 
 def _texts(texts: Sequence[str]) -> pa.Array:
     """The rows of a load all have the same birth and revision."""
-    if len(set(texts)) == 1:
+    if texts.count(texts[0]) == len(texts):
         return pa.repeat(pa.scalar(texts[0], pa.string()), len(texts))
     return pa.array(texts, pa.string())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,7 +26,14 @@ _LEAST, _MOST = (
 
 def stamps_of(texts: Sequence[str]) -> tuple[pa.Array, list[int]]:
     """The column of these texts, and the positions of those that it would not give back as they are."""
-    given = pa.array(texts, pa.string()).dictionary_encode()  # a load has few
+    if texts.count(texts[0]) == len(texts):  # those of a load
+        stamp, is_same = _stamp_of(texts[0])
+        return pa.repeat(stamp, len(texts)), [] if is_same else list(range(len(texts)))
+    return _stamps_of(texts)
+
+
+def _stamps_of(texts: Sequence[str]) -> tuple[pa.Array, list[int]]:
+    given = pa.array(texts, pa.string()).dictionary_encode()
     distinct = given.dictionary
     column = _usual(distinct)
     if column is not None:
@@ -34,6 +42,13 @@ def stamps_of(texts: Sequence[str]) -> tuple[pa.Array, list[int]]:
     same = pc.fill_null(pc.equal(_texts(column), distinct), False)
     others = set(pc.filter(distinct, pc.invert(same)).to_pylist())
     return column.take(given.indices), [place for place, text in enumerate(texts) if text in others]
+
+
+@lru_cache(maxsize=16)
+def _stamp_of(text: str) -> tuple[pa.Scalar, bool]:
+    """The instant, and whether it would be given back as it is."""
+    column, others = _stamps_of([text])
+    return column[0], not others
 
 
 def _usual(distinct: pa.Array) -> pa.Array | None:

@@ -11,9 +11,10 @@ Ids that stand behind tombstones, and those that come twice, are created one by 
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from itertools import count
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, count
 
+from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Verb, duplicate
 from dataknobs_data.engine import Bulk, Settled
 from dataknobs_data.exceptions import DataknobsDataError
@@ -48,40 +49,38 @@ class Load(Bulk):
     def add(self, changes: Sequence[Change]) -> Iterator[Settled]:
         """See Bulk."""
         self._job.beat()
-        numbered = list(enumerate(changes, self._index))
-        self._index += len(changes)
-        if not all(change.generated for change in changes):
-            numbered = yield from self._free(numbered)
-        yield from self._records.add(numbered)
+        creations, first = Creations.of_changes(changes), self._index
+        self._index += len(creations)
+        indexes: Sequence[int] = range(first, self._index)
+        if not all(creations.generated):
+            failed, later = self._sorted_out(creations)
+            for row, error in failed.items():
+                yield Settled(first + row, error, creations.records[row], creations.ids[row])
+            self._later += [(first + row, creations[row]) for row in later]
+            if failed or later:
+                keep = [row not in failed and row not in later for row in range(len(creations))]
+                creations, indexes = creations.only(keep), list(compress(indexes, keep))
+        yield from self._records.add(creations, indexes)
 
-    def _free(self, numbered: list[Numbered]) -> Generator[Settled, None, list[Numbered]]:
-        """Those whose ids nobody has, as far as is known by now; tells of those that cannot be created."""
-        own: list[Numbered] = []
-        for index, change in numbered:
-            if change.generated:
-                continue
-            try:
-                self._tiers.check_key(change.id)
-                own.append((index, change))
-            except DataknobsDataError as error:
-                yield Settled(index, error, change.record, change.id)
-        own = self._first(own)
-        taken, unclear = self._taken([change.id for _, change in own])
-        free: set[int] = set()
-        for index, change in own:
-            if change.id in taken:
-                yield Settled(index, duplicate(change.id), change.record, change.id)
-            elif change.id in unclear:
-                self._later.append((index, change))
-            else:
-                free.add(index)
-        return [item for item in numbered if item[1].generated or item[0] in free]
-
-    def _first(self, own: list[Numbered]) -> list[Numbered]:
-        """Without those whose ids came before."""
-        repeats = self._records.own.repeats([change.id for _, change in own])
-        self._later += [item for place, item in enumerate(own) if place in repeats]
-        return [item for place, item in enumerate(own) if place not in repeats]
+    def _sorted_out(self, creations: Creations) -> tuple[dict[int, DataknobsDataError], set[int]]:
+        """Of those under ids of their own: which cannot be created, and which have to be one by one, as far as is known by now."""
+        failed: dict[int, DataknobsDataError] = {}
+        ids = creations.ids
+        own = [row for row, generated in enumerate(creations.generated) if not generated]
+        if not self._tiers.parts.keys.surely_hold(ids):
+            for row in own:
+                try:
+                    self._tiers.check_key(ids[row])
+                except DataknobsDataError as error:
+                    failed[row] = error
+            own = [row for row in own if row not in failed]
+        later = {own[place] for place in self._records.own.repeats([ids[row] for row in own])}
+        first = [row for row in own if row not in later] if later else own
+        taken, unclear = self._taken([ids[row] for row in first])
+        if taken or unclear:
+            failed |= {row: duplicate(ids[row]) for row in first if ids[row] in taken}
+            later |= {row for row in first if ids[row] in unclear}
+        return failed, later
 
     def _taken(self, ids: list[str]) -> tuple[set[str], set[str]]:
         """Which ids are taken, and which have to be created one by one: the log first, then the objects."""

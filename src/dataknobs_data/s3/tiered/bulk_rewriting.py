@@ -8,6 +8,7 @@ from dataknobs_data.documents import STAMPS, Document, to_record
 from dataknobs_data.engine import Settled
 from dataknobs_data.s3.table.actions import Remove
 from dataknobs_data.s3.table.repacking import repacked
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.sweep import Source
 from dataknobs_data.s3.tiered.catalog import Packed
@@ -38,11 +39,14 @@ class Exchange:
 
     def add(self, documents: Sequence[tuple[int, Document]], places: Mapping[str, Place]) -> list[Settled]:
         """Takes new versions; `places`: of the old ones, by id. Those that cannot be stored fail alone."""
-        bad = self.sender.add(documents)
-        failed = {settled.index for settled in bad}
+        failed = self.sender.add(Rows.of([document for _, document in documents]), [index for index, _ in documents])
         good = [(index, places[document.id]) for index, document in documents if index not in failed]
         self.replaced.take([place for _, place in good], [index for index, _ in good])
-        return bad
+        return [
+            Settled(index, failed[index], to_record(document), document.id)
+            for index, document in documents
+            if index in failed
+        ]
 
     # ------------------------------------------------------------------ packs
     def fit(self, table: Shape) -> None:

@@ -21,6 +21,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, count
 
+from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Document, Verb, resolve
 from dataknobs_data.engine import Bulk, Settled
 from dataknobs_data.exceptions import DataknobsDataError
@@ -132,7 +133,8 @@ class BulkUpdate(Bulk):
         else:
             yield from self._replace(updates)
         if self._verb is Verb.UPSERT:
-            yield from self._created.add(nowhere)
+            created = Creations.of_changes([change for _, change in nowhere])
+            yield from self._created.add(created, [index for index, _ in nowhere])
         else:
             singly += yield from self._confirmed(nowhere)
         yield from one_by_one(self._apply, sorted(singly, key=_by_index))

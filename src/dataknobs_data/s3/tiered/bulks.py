@@ -31,12 +31,13 @@ class TieredBulk(Bulk):
 
     def add(self, changes: Sequence[Change]) -> Iterator[Settled]:
         """See Bulk."""
-        self._held += changes
-        if self._run is None and len(self._held) >= self._threshold:
+        if self._run is None:
+            if len(self._held) + len(changes) < self._threshold:
+                self._held += changes
+                return
             self._run = self._begin()
-        if self._run is not None:
-            held, self._held = self._held, []
-            yield from self._public(self._run.add(held))
+        held, self._held = self._held, []
+        yield from self._public(self._run.add([*held, *changes] if held else changes))
 
     def _begin(self) -> Bulk:
         tiers = self._tiers()

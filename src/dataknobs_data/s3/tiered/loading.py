@@ -8,19 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
-from dataknobs_data.documents import Document, first_version, to_record
+from dataknobs_data.creations import Creations
+from dataknobs_data.documents import to_record
 from dataknobs_data.engine import Settled
-from dataknobs_data.exceptions import DataknobsDataError, OutcomeUnknownError
+from dataknobs_data.exceptions import OutcomeUnknownError
 from dataknobs_data.records import Record
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.objects import Found, Grave, Stored
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.store import Fault, Listed
+from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.tiered.front import standing
-from dataknobs_data.s3.tiered.one_by_one import Numbered
 from dataknobs_data.s3.tiered.own_ids import OwnIds
 from dataknobs_data.s3.tiered.rewriting import documents_in, reshaped, taken_back, without_ids
 from dataknobs_data.s3.tiered.sending import LongJob, PackSender
@@ -84,22 +86,30 @@ class Newcomers:
         """Those of a job that begins."""
         return Newcomers(tiers, job, PackSender(tiers, job), OwnIds())
 
-    def add(self, changes: Sequence[Numbered]) -> list[Settled]:
-        """Takes creations of ids that nobody has. Those that cannot be stored fail alone."""
-        bad: list[Settled] = []
-        documents: list[tuple[int, Document]] = []
-        for index, change in changes:
-            try:
-                documents.append((index, first_version(change, self.job.id, self.job.id, self.job.now)))
-            except DataknobsDataError as error:
-                bad.append(Settled(index, error, change.record, change.id))
-        if not all(change.generated for _, change in changes):
+    def add(self, creations: Creations, indexes: Sequence[int]) -> list[Settled]:
+        """Takes creations of ids that nobody has, with their places in the input. Those that cannot be stored fail alone."""
+        rows, errors = Rows.created(creations, self.job.id, self.job.now)
+        if not all(creations.generated):
             self.sender.load = self.job.id
-        bad += self.sender.add(documents)
-        failed = {settled.index for settled in bad}
-        own = [(index, change.id) for index, change in changes if not change.generated and index not in failed]
-        self.own.take([id for _, id in own], [index for index, _ in own])
-        return bad
+        good = [index for row, index in enumerate(indexes) if row not in errors] if errors else indexes
+        failed = {indexes[row]: error for row, error in errors.items()} | self.sender.add(rows, good)
+        if self.sender.load:
+            self._take(creations, indexes, failed)
+        return [
+            Settled(index, failed[index], record, id)
+            for index, record, id in zip(indexes, creations.records, creations.ids, strict=True)
+            if index in failed
+        ]
+
+    def _take(self, creations: Creations, indexes: Sequence[int], failed: Collection[int]) -> None:
+        ids = creations.ids
+        if failed or any(creations.generated):
+            own = [
+                not generated and index not in failed
+                for index, generated in zip(indexes, creations.generated, strict=True)
+            ]
+            ids, indexes = list(compress(ids, own)), list(compress(indexes, own))
+        self.own.take(ids, indexes)
 
     def fit(self, table: Shape) -> None:
         """Where somebody has given the table a column of another type meanwhile, the packs are made anew."""

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
+from operator import lt
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dataknobs_data.s3.tiered.hashes import Hashes
+
+RECENT_MAX = 1 << 16
+"""Ids that are held as they are, to compare others with: that is the fastest. Of those before them the hashes are."""
+
 
 class OwnIds:
-    """As columns: a million ids take some 35 MB. A set of them is made only if they do not come in ascending order."""
+    """As columns: a million ids take some 35 MB, and 16 more if they do not come in ascending order."""
 
     def __init__(self) -> None:
         self._ids: list[pa.Array] = []
         self._indexes: list[pa.Array] = []
         self._last = ""
-        self._seen: set[str] | None = None
+        self._recent: set[str] | None = None
+        self._older = Hashes()
         self._gone: set[str] = set()
         self.count = 0
 
@@ -24,17 +32,27 @@ class OwnIds:
 
     def repeats(self, ids: Sequence[str]) -> set[int]:
         """Positions in `ids` of those that stand before themselves, here or among those taken so far."""
-        if self._seen is None and all(low < high for low, high in zip([self._last, *ids], ids, strict=False)):
+        if self._recent is None:
+            if all(map(lt, chain([self._last], ids), ids)):
+                return set()
+            self._recent = set()
+            for chunk in self._ids:
+                self._older.add(_hashes(chunk.to_pylist()))
+        seen = {*self._recent.intersection(ids), *self._named_before(ids)}
+        if not seen and len(set(ids)) == len(ids):
             return set()
-        if self._seen is None:
-            self._seen = {id for chunk in self._ids for id in chunk.to_pylist()}
-        seen, found = self._seen, set()
-        fresh: set[str] = set()
+        found: set[int] = set()
         for place, id in enumerate(ids):
-            if id in seen or id in fresh:
+            if id in seen:
                 found.add(place)
-            fresh.add(id)
+            seen.add(id)
         return found
+
+    def _named_before(self, ids: Sequence[str]) -> list[str]:
+        """Those that came before the recent ones: two ids may have one hash, so that it only says which to look for."""
+        hashes = _hashes(ids)
+        known = self._older.among(hashes)
+        return self._named([id for id, hash in zip(ids, hashes, strict=True) if hash in known]) if known else []
 
     def take(self, ids: Sequence[str], indexes: Sequence[int]) -> None:
         """Adds ids that are no repeats, with their places in the input."""
@@ -44,8 +62,11 @@ class OwnIds:
         self._indexes.append(pa.array(indexes, pa.int64()))
         self._last = ids[-1]
         self.count += len(ids)
-        if self._seen is not None:
-            self._seen.update(ids)
+        if self._recent is not None:
+            self._recent.update(ids)
+            if len(self._recent) >= RECENT_MAX:
+                self._older.add(_hashes(self._recent))
+                self._recent.clear()
 
     def drop(self, ids: Iterable[str]) -> None:
         """From now on these are not among them."""
@@ -53,19 +74,24 @@ class OwnIds:
 
     def every(self) -> Iterator[str]:
         """All of them."""
-        return (id for chunk in self._ids for id in chunk.to_pylist() if id not in self._gone)
+        for chunk in self._ids:
+            ids = chunk.to_pylist()
+            yield from (id for id in ids if id not in self._gone) if self._gone else ids
 
     def among(self, ids: Collection[str]) -> list[str]:
         """Those of `ids` that are among them."""
-        if not ids or not self._ids:
-            return []
-        given = pa.array(ids, pa.string())
-        named = given.filter(pc.is_in(given, value_set=pa.concat_arrays(self._ids)))
-        return [id for id in named.to_pylist() if id not in self._gone]
+        return [id for id in self._named(ids) if id not in self._gone]
+
+    def _named(self, ids: Collection[str]) -> list[str]:
+        return [id for id, _ in self.indexes(ids)] if ids else []
 
     def indexes(self, ids: Iterable[str]) -> Iterator[tuple[str, int]]:
-        """Each of these ids with its place in the input."""
+        """Each of these ids with its place in the input, dropped or not."""
         wanted = pa.array(sorted(set(ids)), pa.string())
-        for chunk, indexes in zip(self._ids, self._indexes, strict=True):
-            named = pc.is_in(chunk, value_set=wanted)
-            yield from zip(chunk.filter(named).to_pylist(), indexes.filter(named).to_pylist(), strict=True)
+        every, indexes = pa.chunked_array(self._ids, pa.string()), pa.chunked_array(self._indexes, pa.int64())
+        named = pc.is_in(every, value_set=wanted)
+        yield from zip(every.filter(named).to_pylist(), indexes.filter(named).to_pylist(), strict=True)
+
+
+def _hashes(ids: Iterable[str]) -> list[int]:
+    return [hash(id) or 1 for id in ids]

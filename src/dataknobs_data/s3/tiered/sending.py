@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import logging
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import timedelta
 
-import pyarrow as pa
-
 from dataknobs_data.codec import to_tree
-from dataknobs_data.documents import Document, to_record
-from dataknobs_data.engine import Settled
+from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.steps import step
@@ -19,7 +17,8 @@ from dataknobs_data.s3.store import Fault
 from dataknobs_data.s3.table.actions import Remove
 from dataknobs_data.s3.table.log import Committed, Job
 from dataknobs_data.s3.table.packs import Pack
-from dataknobs_data.s3.table.shape import Shape, grow
+from dataknobs_data.s3.table.rows import Rows
+from dataknobs_data.s3.table.shape import Shape, grow_for
 from dataknobs_data.s3.table.writing import PackWriter
 from dataknobs_data.s3.tiered.journals import HEARTBEAT_MAX
 from dataknobs_data.s3.tiered.packing import Uploaded, adopted, united
@@ -124,7 +123,7 @@ class LongJob:
 
 
 class PackSender:
-    """One stream of documents into packs of a job. `load`: the birth that its packs are marked with (see catalog.LOAD)."""
+    """One stream of rows into packs of a job. `load`: the birth that its packs are marked with (see catalog.LOAD)."""
 
     def __init__(self, tiers: Tiers, job: LongJob) -> None:
         self.packs: list[Uploaded] = []
@@ -133,44 +132,41 @@ class PackSender:
         self._tiers = tiers
         self._job = job
         target = tiers.parts.settings.pack_target_bytes
-        self._writer = PackWriter(job.shape, target, companion=tiers.packs.companion)
+        self._encoder = ThreadPoolExecutor(1, "dataknobs-encoding")
+        self._writer = PackWriter(job.shape, target, companion=tiers.packs.companion, executor=self._encoder)
         self._uploads = ThreadPoolExecutor(1, "dataknobs-packs")
         self._uploading: Future[Uploaded] | None = None
-        self._indexes: list[pa.Array] = []
+        self._indexes: list[Sequence[int]] = []
         self._gone: set[int] = set()
 
-    def add(self, documents: Sequence[tuple[int, Document]]) -> list[Settled]:
-        """Takes documents, with their places in the input. Those that have no stored form fail alone."""
-        bad: list[Settled] = []
-        while documents:
-            size = self._writer.window
-            bad += self._write(documents[:size])
-            documents = documents[size:]
+    def add(self, rows: Rows, indexes: Sequence[int]) -> dict[int, DataknobsDataError]:
+        """Takes rows, with their places in the input. Those that have no stored form fail alone: why, by place."""
+        bad: dict[int, DataknobsDataError] = {}
+        start = 0
+        while start < len(rows):
+            end = start + self._writer.window
+            bad |= self._write(rows.part(start, end), indexes[start:end])
+            start = end
         return bad
 
-    def _write(self, documents: Sequence[tuple[int, Document]]) -> list[Settled]:
-        chosen = [document for _, document in documents]
+    def _write(self, rows: Rows, indexes: Sequence[int]) -> dict[int, DataknobsDataError]:
         try:
-            shape = grow(self._job.shape, chosen)
+            shape = grow_for(self._job.shape, rows.datas)
             self._writer.shape = shape
-            full = self._writer.add(chosen)
+            full = self._writer.add(rows)
         except DataknobsDataError:
-            errors = {index: error for index, document in documents if (error := _unstorable(document))}
+            errors = {row: error for row in range(len(rows)) if (error := _unstorable(rows.document(row)))}
             if not errors:
                 raise
-            good = [item for item in documents if item[0] not in errors]
-            bad = [
-                Settled(index, errors[index], to_record(document), document.id)
-                for index, document in documents
-                if index in errors
-            ]
-            return [*bad, *(self._write(good) if good else ())]
+            good = [index for row, index in enumerate(indexes) if row not in errors]
+            bad = {indexes[row]: error for row, error in errors.items()}
+            return bad | self._write(rows.without(errors), good) if good else bad
         self._job.shape = shape
-        self.records += len(chosen)
-        self._indexes.append(pa.array([index for index, _ in documents], pa.int64()))
+        self.records += len(rows)
+        self._indexes.append(indexes if isinstance(indexes, range) else array("q", indexes))
         if full:
             self._send(full)
-        return []
+        return {}
 
     def _send(self, pack: Pack) -> None:
         """Uploads a pack beside the making of the next one."""
@@ -189,10 +185,12 @@ class PackSender:
         if pack := self._writer.finish():
             self._send(pack)
         self._arrived()
+        self._encoder.shutdown()
         self._uploads.shutdown()
 
     def abandon(self) -> list[Uploaded]:
         """Ends; the packs that were uploaded. Raises nothing."""
+        self._encoder.shutdown(wait=True)
         self._uploads.shutdown(wait=True)
         try:
             self._arrived()
@@ -206,8 +204,7 @@ class PackSender:
 
     def indexes(self) -> Iterator[int]:
         """Places in the input of all documents that were taken."""
-        for chunk in self._indexes:
-            yield from (index for index in chunk.to_pylist() if index not in self._gone)
+        return (index for chunk in self._indexes for index in chunk if index not in self._gone)
 
 
 def _unstorable(document: Document) -> DataknobsDataError | None:
