@@ -70,7 +70,7 @@ class Chooser:
             return InMetadata(called, tuple(path[1:]))
         if name in SYSTEM_NAMES or NESTED not in self._forms.get(name, frozenset()):
             return None
-        return AtPath(called, (name, *path[1:]))
+        return AtPath(called, name, tuple(path[1:]))
 
 
 def _joined(found: Iterable[Mapping[str, Forms]]) -> dict[str, Forms]:

@@ -151,13 +151,14 @@ class Text(Column):
             texts = texts_of(rows.values(self.field, self.kind.arrow), self.kind)
         if not rows.lies_outside(self.field):
             return texts
-        return pc.coalesce(texts, pa.array(rows.rest.texts([self.field]), TEXT))
+        return pc.coalesce(texts, pa.array(rows.rest.texts(self.field), TEXT))
 
 
 @dataclass(frozen=True)
 class AtPath(Column):
     """What stands at a path inside a field's value, as text."""
 
+    field: str
     path: Segments
 
     @property
@@ -165,12 +166,12 @@ class AtPath(Column):
         return TEXT
 
     def outside(self, stored: Stored) -> Collection[str]:
-        return (str(self.path[0]),) if stored.lies_outside(str(self.path[0])) else ()
+        return (self.field,) if stored.lies_outside(self.field) else ()
 
     def of(self, rows: Rows) -> pa.ChunkedArray | pa.Array:
-        if not rows.lies_outside(str(self.path[0])):
+        if not rows.lies_outside(self.field):
             return pa.nulls(rows.table.num_rows, TEXT)
-        return pa.array(rows.rest.texts(self.path), TEXT)
+        return pa.array(rows.rest.texts(self.field, self.path), TEXT)
 
 
 @dataclass(frozen=True)

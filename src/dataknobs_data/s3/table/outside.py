@@ -70,11 +70,11 @@ class Outside:
                     found[place] = value
         return found
 
-    def texts(self, path: Segments) -> list[str | None]:
-        """For each row what stands at that path as text, as `text_of`."""
+    def texts(self, name: str, path: Segments = ()) -> list[str | None]:
+        """For each row what stands at that path in a field, as `text_of`."""
         found: list[str | None] = [None] * self.rows
         for place, tree in self._trees:
-            found[place] = text_of(value_at(tree["data"], path))
+            found[place] = text_of(value_at(tree["data"].get(name), path))
         return found
 
     def objects(self, known: Collection[str]) -> list[str | None]:
