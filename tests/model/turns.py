@@ -88,12 +88,7 @@ def _compact_in_model(s: Any, loc: Any) -> Any:
     tiers.LIVE_LOADS.update(s.tags)
     s, loc = tiers.compact(s, loc)
     tiers.LIVE_LOADS.clear()
-    return s, ("done", None) if loc[0] in ("drop", "void") or _is_folded(loc) else loc
-
-
-def _is_folded(loc: Any) -> bool:
-    """Whether another compaction has folded that very document: its commit is what this one's deletion waits for too."""
-    return loc[0] == "fold" and isinstance(loc[1], tiers.Doc) and loc[3] == {(loc[1].value, loc[1].born)}
+    return s, ("done", None) if loc[0] in ("drop", "void") else loc
 
 
 def _late_in_model(s: Any, loc: Any) -> Any:

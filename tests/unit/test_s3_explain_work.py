@@ -304,6 +304,7 @@ def test_of_many_documents_before_rows_some_are_looked_at(monkeypatch: pytest.Mo
         writer.batch_create(records(1500))
         for number in range(800):
             writer.update(f"r-{number:06}", Record({"n": -number}))
+        processes.world.seconds += 60
         compacted(processes.database(), full=False, folded=800)
         processes.world.seconds += 1000
         other = processes.database()

@@ -25,7 +25,7 @@ from dataknobs_data.s3.tiered.loading import Fronts
 from dataknobs_data.s3.tiered.reports import CompactProgress, CompactReport
 from dataknobs_data.s3.tombstones import Tombstone
 from tests.unit.log_fakes import Break
-from tests.unit.tiered_world import GRACE, KEYS, OPERATION_OVER, Gone, TieredWorld, seen
+from tests.unit.tiered_world import DEADLINE, GRACE, KEYS, OPERATION_OVER, Gone, TieredWorld, seen
 
 WEEK = 8 * 86_400
 
@@ -184,6 +184,26 @@ def test_a_replaced_birth_goes_with_its_row() -> None:
     rests(world)
 
 
+def test_rows_that_a_tombstone_contests_go_a_deadline_after_it_was_put() -> None:
+    """The creators of what it kills may still have to see each other's rows."""
+    world, db = loaded()
+    db.delete("r000")
+    db.create(record("r000", "again"))
+    db.delete("r000")
+    behind = world.births("r000")
+    report = db.compact(full=True)
+    assert (report.left, report.buried, report.rewritten) == ({CONTESTED: 1}, 0, 0)
+    world.passes(DEADLINE - 5)
+    assert db.compact(full=True).left == {CONTESTED: 1}
+    assert world.births("r000") == behind
+    assert value(db, "r000") is None
+    world.passes(10)
+    report = db.compact(full=True)
+    assert (report.left, report.buried, report.rewritten) == ({}, 1, 1)
+    assert world.births("r000") == {}
+    assert "r000" not in rests(world)
+
+
 def test_a_tombstone_without_rows_goes_after_a_commit_that_shuts_it_in() -> None:
     world, db = loaded()
     db.create(record("brief", 1))
@@ -207,6 +227,19 @@ def test_a_tombstone_before_a_living_row_of_another_creation_goes_alone() -> Non
     world.passes(OPERATION_OVER)
     assert db.compact(full=True).dropped == 1
     assert seen(db) == before
+
+
+def test_what_was_put_just_before_it_was_folded_goes_after_a_commit_that_shuts_it_in() -> None:
+    """As a tombstone: who has read what stood there before could still commit that."""
+    world, db = loaded()
+    db.create(record("new", 1))
+    db.compact()
+    world.passes(OPERATION_OVER)
+    report = world.open().compact()
+    assert (report.version, report.folded, report.waiting, report.dropped) == (3, 0, 1, 0)
+    world.passes(OPERATION_OVER)
+    assert world.open().compact().dropped == 1
+    assert value(db, "new") == 1
 
 
 def test_another_process_deletes_what_was_folded_and_shut_in() -> None:
@@ -517,6 +550,7 @@ def test_full_leaves_packs_alone_that_are_good_and_needs_no_second_run() -> None
     assert packs >= 3
     for id in ("a", "b", "z"):
         db.create(record(id, 0))
+    world.passes(30)
     report = db.compact(full=True)
     assert report.rewritten <= 1, "but for the last, which is small, they stay"
     world.sent()
@@ -594,6 +628,7 @@ def test_progress_is_told() -> None:
 def test_a_delete_whose_answer_is_lost_is_settled(kind: Kind) -> None:
     world, db = loaded()
     db.create(record("new", 1))
+    world.passes(30)
     db.compact()
     world.passes(OPERATION_OVER)
     world.store.breaks = [Break(kind, operation="DeleteObject", before=kind is Kind.CONDITION)]

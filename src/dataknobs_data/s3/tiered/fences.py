@@ -67,9 +67,9 @@ class Ages:
         return not self._changes or self._is_past(self._changes[-1], self._grace)
 
     def fence(self) -> datetime | None:
-        """Tombstones put before this that kill nothing by now only have to wait; None: no commit has shut them in.
+        """Objects put before this that change nothing by now only have to wait; None: no commit has shut them in.
 
-        A tombstone may bear the time at which its request began, so those of requests in flight are left out.
+        An object may bear the time at which its request began, so those of requests in flight are left out.
         """
         fence = next((commit for commit in reversed(self._changes) if _operation(commit) == COMPACTION), None)
         if fence is None:

@@ -28,8 +28,8 @@ class Plan:
     bury      tombstones whose rows go
     void      untouched documents of creators that died in a race with a finished load
     drop      objects that were folded by an earlier compaction, long enough ago to be deleted
-    waiting   folded by an earlier one, but not long enough ago; `unfenced` are tombstones among them that no commit has shut
-              in yet
+    waiting   folded by an earlier one, but not long enough ago; `unfenced` are those among them that no commit has shut in yet:
+              another compaction may have read what stood there before them, and commit that (tests/model/cas.py)
     left      stay as they are, and why
     """
 
@@ -145,7 +145,7 @@ class Planner:
         if id in self._remembered:
             plan.waiting[id] = line
         elif not killed:
-            self._buried(plan, id, line)
+            self._folded(plan, id, line)
         elif self._is_young(id):
             plan.left[id] = CONTESTED
         elif _all_in(killed, rewritten):
@@ -171,7 +171,7 @@ class Planner:
             else:
                 plan.left[id] = FOREIGN
         elif _is_folded(document, rows):
-            (plan.drop if self._quiet else plan.waiting)[id] = line
+            self._folded(plan, id, line)
         elif self._is_contested(id, document):
             plan.left[id] = CONTESTED
         elif _all_in(rows, rewritten):
@@ -184,8 +184,8 @@ class Planner:
         """Why an object stays in front of these rows."""
         return COLD_BEHIND if any(row.pack.path in self._archived for row in rows) else UNWORTHY
 
-    def _buried(self, plan: Plan, id: str, line: Listed) -> None:
-        """It hides nothing: it goes, or waits until commits that shut it in are old enough."""
+    def _folded(self, plan: Plan, id: str, line: Listed) -> None:
+        """Without it there is the same to see: it goes, or waits until commits that shut it in are old enough."""
         fenced = self._fence is not None and line.modified < self._fence
         (plan.drop if fenced and self._quiet else plan.waiting)[id] = line
         if not fenced:
