@@ -24,18 +24,21 @@ _PART = re.compile(r"(<!-- (?P<name>[a-z0-9 ]+) -->\n)(?P<text>.*?)(<!-- end -->
 
 
 def commands() -> dict[str, Any]:
-    """The commands of the command line by name."""
-    group: Any = typer.main.get_command(app)
-    found: dict[str, Any] = group.commands
+    """The commands of the command line by name; those of a group with its name before theirs."""
+    program: Any = typer.main.get_command(app)
+    found: dict[str, Any] = {}
+    for name, command in program.commands.items():
+        inner = {f"{name} {one}": below for one, below in getattr(command, "commands", {}).items()}
+        found |= inner or {name: command}
     return found
 
 
-def command_reference(command: Any) -> Iterator[str]:
+def command_reference(name: str, command: Any) -> Iterator[str]:
     """What `--help` says of one command, as Markdown."""
     arguments = [one for one in command.params if one.param_type_name == "argument"]
     options = [one for one in command.params if one.param_type_name == "option" and one.name != "help"]
     usage = " ".join(one.metavar if one.required else f"[{one.metavar}]" for one in arguments)
-    yield f"`dataknobs-data {command.name} {usage}".rstrip() + "`\n"
+    yield f"`dataknobs-data {name} {usage}".rstrip() + "`\n"
     yield "| | |\n|---|---|"
     for one in arguments:
         yield f"| `{one.metavar}` | {_cell(one.help)} |"
@@ -71,7 +74,7 @@ def backend_table() -> Iterator[str]:
 def parts() -> dict[str, str]:
     """Every written part by name."""
     found = {"exit codes": exit_codes(), "backends": backend_table()}
-    found |= {f"help of {name}": command_reference(command) for name, command in commands().items()}
+    found |= {f"help of {name}": command_reference(name, command) for name, command in commands().items()}
     return {name: "\n".join(lines) + "\n" for name, lines in found.items()}
 
 

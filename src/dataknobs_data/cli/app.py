@@ -13,9 +13,11 @@ import typer
 
 from dataknobs_data.cli import output
 from dataknobs_data.cli.archive import restore
+from dataknobs_data.cli.at import at
 from dataknobs_data.cli.compact import compact
 from dataknobs_data.cli.encrypt import encrypt
 from dataknobs_data.cli.exits import Exit, exit_of
+from dataknobs_data.cli.explain import explain
 from dataknobs_data.cli.lifecycle import lifecycle
 from dataknobs_data.cli.lock import lock
 from dataknobs_data.cli.policy import policy
@@ -41,7 +43,7 @@ app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None)
 COMMANDS = (
     *(create, get, search, count, rm),
     *(sql,),
-    *(compact, vacuum, log, stats),
+    *(compact, vacuum, log, stats, at),
     *(history, revert, undelete, versioning),
     *(restore,),
     *(presign,),
@@ -52,6 +54,7 @@ COMMANDS = (
 )
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(explain)
 
 
 @app.callback(invoke_without_command=True)

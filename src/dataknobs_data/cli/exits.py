@@ -31,7 +31,7 @@ MEANING = {
     Exit.OK: "done; also a `count` of 0",
     Exit.NOT_FOUND: "an id has no record, or no such version (what was asked of the others is done); `search`: nothing matched",
     Exit.USAGE: "the command, its options, a condition, an id or the configuration makes no sense; nothing was done",
-    Exit.STORE: "the store or file cannot be reached, refuses us, failed, or holds damaged data",
+    Exit.STORE: "the store or file cannot be reached, refuses us, failed, holds damaged data, or no longer knows the past asked for",
     Exit.PARTLY: "some records failed, each named on stderr; the others are done. `restore`: some cannot be read yet",
     Exit.BUG: "a mistake in this program",
     Exit.INTERRUPTED: "Ctrl-C (`serve` ends with 0, `compact --watch` with 0 or what its last run failed with)",

@@ -78,10 +78,7 @@ def search(
 ) -> int:
     """Show the records that match all conditions."""
     people = _choose(json, table)
-    query = _query(where).limit(limit).offset(offset)
-    query.select(*(name.strip() for part in select or () for name in part.split(",")))
-    for field in sort or ():
-        query.sort(field, SortOrder.DESC if desc else SortOrder.ASC)
+    query = query_of(where, sort, limit, offset, select, desc=desc)
     with opened(database, config, at) as db:
         how = _past_archives(db, skip_archived)
         if people:
@@ -91,6 +88,23 @@ def search(
     if shown == 0:
         output.say("no record matches" if where else "there are no records", "dim")
     return Exit.OK if shown else Exit.NOT_FOUND
+
+
+def query_of(
+    where: list[str] | None,
+    sort: list[str] | None,
+    limit: int | None,
+    offset: int,
+    select: list[str] | None,
+    *,
+    desc: bool,
+) -> Query:
+    """What the options of `search` ask for."""
+    query = _query(where).limit(limit).offset(offset)
+    query.select(*(name.strip() for part in select or () for name in part.split(",")))
+    for field in sort or ():
+        query.sort(field, SortOrder.DESC if desc else SortOrder.ASC)
+    return query
 
 
 def _past_archives(db: SyncDatabase, skip: bool) -> dict[str, Any]:
