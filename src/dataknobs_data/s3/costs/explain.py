@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from dataknobs_data.batches import MakeChanges
 from dataknobs_data.exceptions import ConfigurationError
@@ -19,6 +19,9 @@ from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
 from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.packed import PackFile, without_ids_note
+
+if TYPE_CHECKING:
+    from dataknobs_data.select.running import Parameters
 
 
 class Explain:
@@ -44,6 +47,23 @@ class Explain:
 
         chosen = Query() if query is None else query
         return Search(self._engine, chosen, skips=archived == "skip").estimate(prices or default_prices())
+
+    def select_query(
+        self,
+        sql: str,
+        params: Parameters = None,
+        *,
+        archived: Literal["raise", "skip"] = "raise",
+        prices: Prices | None = None,
+    ) -> SearchEstimate:
+        """What `select_query(sql, params)` would send, as `search` above.
+
+        The statement is carried out by DuckDB on rows that are null, so that it reads what it would, but for joins: which rows
+        of the one side can find a partner only their values say.
+        """
+        from dataknobs_data.s3.rehearsal.statements import Selection
+
+        return Selection(self._engine, sql, params, skips=archived == "skip").estimate(prices or default_prices())
 
     def batch_create(
         self, records: Iterable[Record], *, count: int | None = None, prices: Prices | None = None

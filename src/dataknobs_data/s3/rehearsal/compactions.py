@@ -11,6 +11,7 @@ from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.costs.work import CompactEstimate
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.rehearsal.engine import Rehearsal, rehearsed
+from dataknobs_data.s3.rehearsal.objects import Samples
 from dataknobs_data.s3.rehearsal.script import Script
 from dataknobs_data.s3.rehearsal.tally import Tally
 from dataknobs_data.s3.tiered.reports import CompactReport
@@ -23,7 +24,7 @@ def compaction(engine: S3Engine, prices: Prices, *, full: bool) -> CompactEstima
     """By these prices. Raises ConfigurationError in the objects layout."""
 
     def act(rehearsal: Rehearsal) -> CompactReport:
-        rehearsal.reading.samples = SAMPLES
+        rehearsal.reading.samples = samples
         report = rehearsal.maintenance().compact(full=full, wait=False, on_progress=None)
         try:
             Lifecycle(rehearsal.control).dangers()
@@ -31,7 +32,7 @@ def compaction(engine: S3Engine, prices: Prices, *, full: bool) -> CompactEstima
             pass  # as compact() does: whoever may not read rules hears nothing of them
         return report
 
-    before = engine.usage
+    before, samples = engine.usage, Samples(SAMPLES)
     done = rehearsed(engine, Script, {}, act)
     tally, report = Tally(prices, [done]), done.result
     return CompactEstimate(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from dataknobs_data.documents import Document
 from dataknobs_data.s3.cache import Held
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.edge import OPERATION as EDGE
@@ -15,22 +18,41 @@ LOOKS_MAX = 1000
 """Documents before rows that are looked at closely, evenly spread; of the others each is reckoned like the one before it."""
 
 
+MODELS = 100
+"""Documents that stand for others."""
+
+
+class Samples:
+    """How many documents may be read for real, in all rehearsals of one estimate together. None: all."""
+
+    def __init__(self, left: int | None) -> None:
+        self._left = left
+
+    def take(self) -> bool:
+        """Whether one more may be."""
+        if self._left is None:
+            return True
+        self._left -= 1
+        return self._left >= 0
+
+
 class RehearsedObjects(Objects):
     """Knows what listings and headers say. `real` sends what is needed for that.
 
     behind   rows that lie behind documents, by id, as far as they were looked for, each with birth and revision: what becomes
              of these documents depends on what they say, so their headers are read
-    samples  documents that may be read for real, to see how large they are as rows
+    samples  documents that may be read for real, to see how large they are as rows; for a statement others are like them
     """
 
     def __init__(self, real: Objects, caller: Caller, keys: Keys, script: Script) -> None:
         super().__init__(caller, keys, real.cache.copy())
         self.etags_tell = real.etags_tell
         self.behind: dict[str, dict[str, str]] = {}
-        self.samples = 0
+        self.samples = Samples(0)
         self._real = real
         self._script = script
         self._operation = EDGE if real.edge else "GetObject"
+        self._models: list[Document] = []
         self._looks = 0
         self._last: Found = None
         self._last_was_folded = False
@@ -52,20 +74,24 @@ class RehearsedObjects(Objects):
         """See Objects."""
         held = self.cache.get(listed.key)
         if held and held.etag == listed.etag:
-            return self._blank(id, listed) if isinstance(held.body, Unread) else self._found(id, held, certain=False)
-        if may_be_tombstone(listed.size) or self._is_sample(id):
+            if isinstance(held.body, Unread):
+                return self._blank(id, listed)
+            return self._model(self._found(id, held, certain=False))
+        if may_be_tombstone(listed.size) or self.samples.take():
             return self._seen(id, listed)
         self._sent(self._operation, listed.size, listed.storage_class)
         self.cache.put(listed.key, Held(Unread(listed.size), listed.etag, ""))
         return self._blank(id, listed)
 
-    def _is_sample(self, id: str) -> bool:
-        self.samples -= 1
-        return self.samples >= 0
+    def _model(self, found: Found) -> Found:
+        """Remembers what documents are like here."""
+        if isinstance(found, Stored) and len(self._models) < MODELS:
+            self._models.append(found.document)
+        return found
 
     def _seen(self, id: str, listed: Listed) -> Found:
         """As it really is; where it is in memory then, it is not asked for again."""
-        found = self._real.look_listed(id, listed)
+        found = self._model(self._real.look_listed(id, listed))
         held = self._real.cache.get(listed.key)
         if held is not None and held.etag == listed.etag:
             self.cache.put(listed.key, held)
@@ -84,7 +110,10 @@ class RehearsedObjects(Objects):
     def _blank(self, id: str, listed: Listed) -> Found:
         rows = self.behind.get(id)
         if rows is None:
-            return Stored(Blank.of(id, revision=listed.etag), listed.etag, certain=False)
+            blank: Document = Blank.of(id, revision=listed.etag)
+            if self._models and self._script.sql:
+                blank = replace(self._models[len(id) % len(self._models)], id=id)
+            return Stored(blank, listed.etag, certain=False)
         self._looks += 1
         if (self._looks - 1) % -(-len(self.behind) // LOOKS_MAX) == 0:
             head = self._headers(listed.key)

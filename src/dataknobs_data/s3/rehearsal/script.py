@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -43,6 +43,10 @@ class Unread(bytes):
         return self.size
 
 
+STAMP = "2000-01-01T00:00:00+00:00"
+"""A time, where nothing depends on it."""
+
+
 class Blank(Document):
     """Stands for a document that nobody has read."""
 
@@ -51,7 +55,24 @@ class Blank(Document):
     @classmethod
     def of(cls, id: str, born: str = "", revision: str = "", replaces: frozenset[str] = frozenset()) -> Blank:
         """One of that id."""
-        return cls(id, {}, {}, "", "", born, revision, replaces)
+        return cls(id, {}, {}, STAMP, STAMP, born, revision, replaces)
+
+
+@dataclass
+class Sql:
+    """A statement.
+
+    handed    rows that it is given of each scan, all null; `early`: of one part of it only
+    looks     whether columns are bound to its names now: that is done by what packs really hold
+    texts     that it compares with
+    rows      of the row groups that were read last
+    """
+
+    handed: int
+    early: bool = False
+    looks: bool = False
+    texts: set[str] = field(default_factory=set)
+    rows: Sequence[int] = ()
 
 
 @dataclass
@@ -63,6 +84,7 @@ class Script:
     thinned          one row is made up for so many, and as many fewer are fetched at a time: a million takes its time
     deepened         whether looking has filled memories of the process: done again, the rehearsal shows what is sent then
     reads            GETs of objects by storage class, with their bytes
+    sql              what is known of a statement, where it is one that is rehearsed
     deferred         whether packs are weighed, and only put when all are known
     made             paths of files of the table that were put
     classes          storage classes of packs, by path, as far as they are known
@@ -74,6 +96,7 @@ class Script:
     ahead: int = 0
     thinned: int = 1
     deepened: bool = False
+    sql: Sql | None = None
     deferred: bool = False
     made: set[str] = field(default_factory=set)
     reads: dict[str, Amount] = field(default_factory=lambda: defaultdict(Amount))

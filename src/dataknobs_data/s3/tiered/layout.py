@@ -168,7 +168,7 @@ class TieredLayout(Layout):
         return (id for id in self._ids.get(lambda: self.scanner.ids("")) if id.startswith(prefix))
 
     def rehearsed(self, parts: Parts, script: Script, made: Writers | None) -> RehearsedTiers:
-        return RehearsedTiers(parts, self.table, script, made)
+        return RehearsedTiers(parts, self, script, made)
 
     def close(self) -> None:
         self.table.close()
@@ -177,8 +177,9 @@ class TieredLayout(Layout):
 class RehearsedTiers(TieredLayout):
     """The layout of a rehearsal."""
 
-    def __init__(self, parts: Parts, real: Table, script: Script, made: Writers | None) -> None:
-        super().__init__(parts, RehearsedTable(real, parts, script))
+    def __init__(self, parts: Parts, real: TieredLayout, script: Script, made: Writers | None) -> None:
+        super().__init__(parts, RehearsedTable(real.table, parts, script))
+        self.known_forms = real.known_forms
         self.scanner.fetched = max(1, FETCHED // script.thinned)
         self._script = script
         self._real = cast(TieredWriters, made).tiers if made else None

@@ -12,7 +12,7 @@ from dataknobs_data.documents import Document
 from dataknobs_data.s3.keys import PACKS
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.probe import Capabilities
-from dataknobs_data.s3.rehearsal.script import Blank, Script
+from dataknobs_data.s3.rehearsal.script import STAMP, Blank, Script
 from dataknobs_data.s3.store import PutOptions
 from dataknobs_data.s3.table.bounds import Stats
 from dataknobs_data.s3.table.merging import merged
@@ -27,8 +27,6 @@ SAMPLE = 500
 
 ROW_BYTES = 100
 """Of a row, where nothing tells."""
-
-_STAMP = "2000-01-01T00:00:00+00:00"
 
 
 class RehearsedPacks(PackStore):
@@ -76,7 +74,7 @@ class RehearsedPacks(PackStore):
 
     def _packs(self, rows: int, size: float, shape: Shape) -> Iterator[Pack]:
         number = max(1, ceil(size / self._parts.settings.pack_target_bytes))
-        model = encode([Document("", {}, {}, _STAMP, _STAMP, "", "")], shape, companion=self.companion)
+        model = encode([Document("", {}, {}, STAMP, STAMP, "", "")], shape, companion=self.companion)
         before = bytes(max(int(size / number) - model.size, 0))
         for place in range(number):
             stats = Stats(rows // number, {ID: f"{place:08}"}, {ID: f"{place:08}"}, {})

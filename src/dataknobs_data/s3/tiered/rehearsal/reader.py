@@ -74,6 +74,12 @@ class RehearsedReader(PackReader):
         """See PackReader."""
         chosen = self.groups if groups is None else groups
         super().read(chosen, columns, hold=hold)
+        sql = self._rows.script.sql
+        if sql is not None and sql.looks:
+            self._rows.script.deepened = True
+            return self._real.read(chosen, columns, hold=hold)
+        if sql is not None and columns is not None:
+            return self._rows.values(self, chosen, self._present(set(columns)))
         return self._rows.table(self, chosen, columns)
 
     def _fetched(self, groups: Sequence[int], wanted: set[str] | None) -> pa.Table:

@@ -17,6 +17,7 @@ from dataknobs_data.s3.table.shape import ID, METADATA, SYSTEM
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.rehearsal.best import best_counts
 from dataknobs_data.s3.tiered.rehearsal.shares import distinct_in, share
+from dataknobs_data.s3.tiered.rehearsal.values import values_of
 
 _MADE_UP = "\x00\x7f"
 """Stands in ids of rows that were made up, before the numbers of row group and row."""
@@ -49,6 +50,14 @@ class RowsOf:
         ids = [id for group in groups for id in self._ids(reader, group)]
         table = pa.table({ID: pa.array(ids, pa.string())})
         return _filled(table, reader) if METADATA in columns else table
+
+    def values(self, reader: PackReader, groups: Sequence[int], names: Sequence[str]) -> pa.Table:
+        """Rows of these row groups, for a statement."""
+        sql = self.script.sql
+        assert sql is not None
+        self._note(reader, groups)
+        sql.rows = [reader.metadata.row_group(group).num_rows for group in groups]
+        return values_of(reader, groups, names, sql.texts)
 
     def _note(self, reader: PackReader, groups: Sequence[int]) -> None:
         self.script.packs.add(self._pack.path)
