@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyarrow import acero
 
 from dataknobs_data.s3.relations.columns import Column
-
-PLACE = "_place"
-"""Name of a column that numbers rows."""
 
 
 def mentioned(condition: pc.Expression | None, columns: Sequence[Column]) -> list[Column]:
@@ -50,6 +48,12 @@ class Chosen:
         """`among`: all that there are."""
         return cls(columns, condition, mentioned(condition, among))
 
-    def kept(self, table: pa.Table) -> pa.Table:
-        """The rows for which the condition is true. The table has the columns that are asked."""
-        return table if self.condition is None else table.filter(self.condition)
+    def mask(self, table: pa.Table) -> pa.BooleanArray | None:
+        """For which rows the condition is true; None: all. The table has the columns that are asked."""
+        if self.condition is None:
+            return None
+        plan = [
+            acero.Declaration("table_source", acero.TableSourceNodeOptions(table.combine_chunks())),
+            acero.Declaration("project", acero.ProjectNodeOptions([self.condition], ["kept"])),
+        ]  # several times as fast as Table.filter(condition)
+        return acero.Declaration.from_sequence(plan).to_table(use_threads=False)["kept"].combine_chunks()

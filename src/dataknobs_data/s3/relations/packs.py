@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import accumulate
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.relations.columns import bound, stored_for
-from dataknobs_data.s3.relations.conditions import PLACE, Chosen
-from dataknobs_data.s3.relations.portions import Portion, Task, batches, filtered, forms_in, union
-from dataknobs_data.s3.relations.pruning import surviving
+from dataknobs_data.s3.relations.conditions import Chosen
+from dataknobs_data.s3.relations.portions import Portion, Task, forms_in, handed
+from dataknobs_data.s3.relations.pruning import guaranteed, surviving
 from dataknobs_data.s3.table.groups import group_facts
 from dataknobs_data.s3.table.outside import EXACT, Forms, KnownForms
 from dataknobs_data.s3.table.packs import GROUP_BYTES
@@ -29,6 +29,8 @@ TASK_BYTES = 4 << 20
 GROUPS_MAX = 32
 """Row groups that are read at a time."""
 
+SAMPLE = 16
+"""Row groups that are held against a condition first: where none of them can be left out, hardly any other can."""
 
 _NONE = "_none"
 """Name of the column of a table of which only the number of rows counts."""
@@ -68,7 +70,8 @@ class PackPortion(Portion):
         none: Sequence[int] = ()
         needs = {REST} if hidden else {REST, ID, *self._front.needs}
         for groups in windows(self._guard(lambda: self._reader.groups, none), GROUPS_MAX):
-            table = self._guard(partial(self._reader.read, groups, sorted(needs), hold=True), pa.table({}))
+            nothing = self.pack.shape.arrow.empty_table()
+            table = self._guard(partial(self._reader.read, groups, sorted(needs), hold=True), nothing)
             yield (table if hidden else self._front.visible(table))[REST]
 
     def has_wide(self, name: str) -> bool:
@@ -91,20 +94,33 @@ class PackPortion(Portion):
 
     def _tasks(self, chosen: Chosen) -> list[Task]:
         self._check(chosen)
-        groups = list(self._reader.groups)
-        if chosen.condition is not None:
-            facts = [group_facts(self._reader, group, self.rest_names, self.pack.stats).stats for group in groups]
-            groups = surviving(chosen.condition, chosen.asked, self, facts)
         share = max(len(self._needs(chosen)), 1) / self._reader.metadata.num_columns
         together = max(1, min(GROUPS_MAX, int(TASK_BYTES / (GROUP_BYTES * share))))
-        return [partial(self._guarded, some, chosen) for some in windows(groups, together)]
+        return [partial(self._guarded, some, chosen) for some in windows(self._groups(chosen), together)]
+
+    def _groups(self, chosen: Chosen) -> Sequence[int]:
+        """The row groups in which the condition may be true."""
+        every = self._reader.groups
+        if chosen.condition is None:
+            return every
+        some = every[:: max(1, len(every) // SAMPLE)]
+        if len(self._surviving(chosen, some)) == len(some):
+            return every
+        return self._surviving(chosen, every)
+
+    def _surviving(self, chosen: Chosen, groups: Sequence[int]) -> list[int]:
+        fields = {field for column in chosen.asked if (field := guaranteed(column, self))}
+        whole = self.pack.stats
+        facts = (group_facts(self._reader, group, self.rest_names, whole, fields).stats for group in groups)
+        assert chosen.condition is not None
+        return [groups[place] for place in surviving(chosen.condition, chosen.asked, self, facts)]
 
     def _guarded(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
         none: list[pa.RecordBatch] = []
         return self._guard(lambda: self._read(groups, chosen), none)
 
     def _needs(self, chosen: Chosen) -> set[str]:
-        return stored_for(self, union(chosen.columns, chosen.asked))
+        return stored_for(self, [*chosen.columns, *chosen.asked])
 
     def _check(self, chosen: Chosen) -> None:
         own = self._reader.shape.kinds
@@ -118,49 +134,33 @@ class PackPortion(Portion):
     # ------------------------------------------------------------------ rows
     def _read(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
         hidden = {ID, *self._front.needs} if self._may_hide(groups) else set()
-        needs = self._needs(chosen) | hidden
-        first = stored_for(self, chosen.asked) | hidden
-        if chosen.condition is None:
-            return batches(bound(self._visible(self._fetch(groups, needs), hidden), self, chosen.columns))
-        if self._late and not needs <= first:
-            return self._read_late(groups, chosen, first, hidden, needs - first)
-        table = self._visible(self._fetch(groups, needs), hidden)
-        return batches(filtered(bound(table, self, union(chosen.columns, chosen.asked)), chosen))
+        if chosen.condition is not None and not hidden and self._late:
+            return self._read_late(groups, chosen)
+        table = self._fetch(groups, self._needs(chosen) | hidden)
+        table = self._front.visible(table) if hidden else table
+        return handed(table, self, chosen, chosen.mask(bound(table, self, chosen.asked)))
 
-    def _read_late(
-        self, groups: Sequence[int], chosen: Chosen, first: set[str], hidden: set[str], later: set[str]
-    ) -> list[pa.RecordBatch]:
+    def _read_late(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
         """The columns that the condition speaks of, then of the row groups that have rows for it the others."""
+        first = stored_for(self, chosen.asked)
         table = self._fetch(groups, first)
-        numbered = table.append_column(PLACE, pa.array(range(table.num_rows), pa.int64()))
-        seen = self._visible(numbered, hidden)
-        judged = bound(seen, self, chosen.asked).append_column(PLACE, seen[PLACE])
-        places = chosen.kept(judged)[PLACE].combine_chunks()
-        found = list(self._among(groups, places))
-        if 2 * len(found) > len(groups):
-            self._late = False
-        if not found:
-            return []
-        rest = self._fetch([group for group, _ in found], later)
-        others, start = [], 0
-        for group, within in found:
-            others.append(pc.add(within, start))
-            start += self._rows_in(group)
-        rest = rest.take(pa.concat_arrays(others))
-        kept = table.take(places)
+        mask = chosen.mask(bound(table, self, chosen.asked))
+        if mask is not None:
+            ends = list(accumulate(map(self._rows_in, groups)))
+            spans = [(start, end - start) for start, end in zip([0, *ends], ends, strict=False)]
+            alive = [place for place, span in enumerate(spans) if mask.slice(*span).true_count]
+            self._late = 2 * len(alive) <= len(groups)
+            if not alive:
+                return []
+            if len(alive) < len(groups):
+                table = pa.concat_tables(table.slice(*spans[place]) for place in alive)
+                mask = pa.concat_arrays([mask.slice(*spans[place]) for place in alive])
+                groups = [groups[place] for place in alive]
+        later = self._needs(chosen) - first
+        rest = self._fetch(groups, later) if later else pa.table({})
         for name in rest.column_names:
-            kept = kept.append_column(name, rest[name])
-        return batches(bound(kept, self, chosen.columns))
-
-    def _among(self, groups: Sequence[int], places: pa.Array) -> Iterator[tuple[int, pa.Array]]:
-        """The row groups in which some of these rows lie, and where in each."""
-        start = 0
-        for group in groups:
-            end = start + self._rows_in(group)
-            within = places.filter(pc.and_(pc.greater_equal(places, start), pc.less(places, end)))
-            if len(within):
-                yield group, pc.subtract(within, start)
-            start = end
+            table = table.append_column(name, rest[name])
+        return handed(table, self, chosen, mask)
 
     def _rows_in(self, group: int) -> int:
         return int(self._reader.metadata.row_group(group).num_rows)
@@ -172,9 +172,6 @@ class PackPortion(Portion):
         return self._reader.read(groups, sorted(names), hold=True)
 
     # ------------------------------------------------------------------ hidden rows
-    def _visible(self, table: pa.Table, hidden: set[str]) -> pa.Table:
-        return self._front.visible(table) if hidden else table
-
     def _may_hide(self, groups: Sequence[int]) -> bool:
         if not self._front.is_near(*self.pack.bounds):
             return False

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dataknobs_data.s3.relations.columns import Column, bound
+from dataknobs_data.s3.relations.columns import bound
 from dataknobs_data.s3.relations.conditions import Chosen
 from dataknobs_data.s3.relations.spool import Kept
 from dataknobs_data.s3.table.kinds import Kind
@@ -107,18 +107,13 @@ class Window(Portion):
         return [lambda: self._read(chosen)]
 
     def _read(self, chosen: Chosen) -> list[pa.RecordBatch]:
-        table = bound(self._kept(), self, union(chosen.columns, chosen.asked))
-        return batches(filtered(table, chosen))
+        table = self._kept()
+        return handed(table, self, chosen, chosen.mask(bound(table, self, chosen.asked)))
 
 
-def filtered(table: pa.Table, chosen: Chosen) -> pa.Table:
-    """The rows for which the condition is true, with the columns to hand out."""
-    return chosen.kept(table).select([column.name for column in chosen.columns])
-
-
-def union(columns: Iterable[Column], more: Iterable[Column]) -> list[Column]:
-    """Both, each once."""
-    return list(dict.fromkeys([*columns, *more]))
+def handed(table: pa.Table, portion: Portion, chosen: Chosen, mask: pa.BooleanArray | None) -> list[pa.RecordBatch]:
+    """What a scan hands out of stored rows. `mask`: of which of them; None: of all."""
+    return batches(bound(table if mask is None else table.filter(mask), portion, chosen.columns))
 
 
 def batches(table: pa.Table) -> list[pa.RecordBatch]:

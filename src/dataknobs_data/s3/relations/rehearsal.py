@@ -26,21 +26,22 @@ class RehearsedChosen(Chosen):
 
     script: Script | None = None
 
-    def kept(self, table: pa.Table) -> pa.Table:
+    def mask(self, table: pa.Table) -> pa.BooleanArray | None:
         assert self.script is not None
         assert self.script.sql is not None
         matches = self.script.matches
         if self.condition is None or matches is Matches.ALL:
-            return table
+            return None
         if matches is Matches.NOTHING:
-            return table.slice(0, 0)
-        return super().kept(table) if matches is Matches.LIKELY else _sparse(table, self.script.sql.rows)
+            return pa.array([False] * table.num_rows, pa.bool_())
+        return super().mask(table) if matches is Matches.LIKELY else _sparse(table.num_rows, self.script.sql.rows)
 
 
-def _sparse(table: pa.Table, rows: Sequence[int]) -> pa.Table:
+def _sparse(count: int, rows: Sequence[int]) -> pa.BooleanArray:
     """One row of every second row group."""
-    starts = [end - count for end, count in zip(accumulate(rows), rows, strict=True)][::2]
-    return table.take(pa.array([start for start in starts if start < table.num_rows], pa.int64()))
+    starts = {end - size for end, size in zip(accumulate(rows), rows, strict=True)}
+    chosen = set(sorted(starts)[::2])
+    return pa.array([place in chosen for place in range(count)], pa.bool_())
 
 
 class RehearsedRecords(Records):
