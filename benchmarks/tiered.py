@@ -127,22 +127,30 @@ class Race:
     beside: str
     bound: str
     seconds: dict[str, list[float]] = field(default_factory=dict)
+    work: dict[str, list[float]] = field(default_factory=dict)
+    """Seconds of this process's processors: on a machine with other work to do they say more than the clock."""
 
     def time(self, name: str, call: Callable[[], Any], calls: int = 1) -> Any:
         """Runs one contender; `calls`: operations that it carries out."""
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         answer = call()
+        self.work.setdefault(name, []).append((time.process_time() - worked) / calls)
         self.seconds.setdefault(name, []).append((time.perf_counter() - started) / calls)
         return answer
 
     def show(self) -> None:
         """One line for each contender, and how many times as long as `beside` it took (the first round warms up and is left out)."""
         print(f"\n{self.title}  ({self.bound})")
-        beside = self.seconds[self.beside][1:]
         for name, seconds in self.seconds.items():
-            took = [mine / theirs for mine, theirs in zip(seconds[1:], beside, strict=True)]
-            times, typical = statistics.median(took), statistics.median(seconds[1:])
-            print(f"  {name:44} {typical * 1000:10,.1f} ms   {times:6.2f} x the time, {1 / times:6.2f} x the speed")
+            typical, times = statistics.median(seconds[1:]), self._times(self.seconds, name)
+            print(
+                f"  {name:44} {typical * 1000:10,.1f} ms   {times:6.2f} x the time, {1 / times:6.2f} x the speed, "
+                f"{self._times(self.work, name):6.2f} x the processor time"
+            )
+
+    def _times(self, measured: dict[str, list[float]], name: str) -> float:
+        beside = measured[self.beside][1:]
+        return statistics.median(mine / theirs for mine, theirs in zip(measured[name][1:], beside, strict=True))
 
 
 # ---------------------------------------------------------------------------------------------- loads

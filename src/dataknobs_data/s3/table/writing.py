@@ -146,7 +146,8 @@ class PackWriter:
         del held
         for place in range(len(columns)):  # one by one, so that no more than a column is there twice
             columns[place] = columns[place].combine_chunks()
-            pa.default_memory_pool().release_unused()  # else pieces of all columns stay resident for a while
+            if size >= HELD_MAX // 2:
+                pa.default_memory_pool().release_unused()  # else pieces of all columns stay resident for a while
         united = pa.Table.from_arrays(columns, schema=schema)
         del columns
         order = pc.sort_indices(united[ID])

@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 _FIRST = 1 << 10
 
 
 class Hashes:
-    """Numbers of 64 bits; zero is never among them. A table with open addressing: each lies at the first free place from
-    the one that its lowest bits name.
+    """Numbers of 64 bits, but for zero. A table with open addressing: each lies at the first free place from the one that
+    its lowest bits name.
     """
 
     def __init__(self) -> None:
         self._table = _empty(_FIRST)
         self._count = 0
 
-    def add(self, numbers: Iterable[int]) -> None:
+    def add(self, numbers: Collection[int]) -> None:
         """Takes more of them."""
-        for number in numbers:
-            if 3 * self._count >= 2 * len(self._table):
-                self._grow()
-            self._count += _put(self._table, number)
-
-    def _grow(self) -> None:
-        old, self._table = self._table, _empty(2 * len(self._table))
-        for number in old:
-            _put(self._table, number)
+        places = len(self._table)
+        while 3 * (self._count + len(numbers)) > 2 * places:
+            places *= 2
+        if places > len(self._table):
+            old, self._table = self._table, _empty(places)
+            _fill(self._table, filter(None, old))
+        self._count += _fill(self._table, numbers)
 
     def among(self, numbers: Iterable[int]) -> set[int]:
         """Those of the given ones that are in here."""
@@ -47,13 +45,14 @@ def _empty(places: int) -> array[int]:
     return array("q", bytes(8 * places))
 
 
-def _put(table: array[int], number: int) -> bool:
-    """Whether it is new. Nothing is put for zero."""
-    last = len(table) - 1
-    place = number & last
-    while there := table[place]:
-        if there == number:
-            return False
-        place = (place + 1) & last
-    table[place] = number
-    return number != 0
+def _fill(table: array[int], numbers: Iterable[int]) -> int:
+    """How many of them are new. One loop, since a call for each number would take several times as long."""
+    last, new = len(table) - 1, 0
+    for number in numbers:
+        place = number & last
+        while (there := table[place]) and there != number:
+            place = (place + 1) & last
+        if not there:
+            table[place] = number
+            new += 1
+    return new
