@@ -260,6 +260,11 @@ def test_explain_only_looks(cli: Cli, asked: str, tmp_path: Path) -> None:
     assert "packs: 1 of 1 to read" in shown.out
     found = json.loads(cli("explain", "search", asked, "--where", "n > 100", "--json").out)
     assert (len(found["packs_pruned"]), found["packs_read"]) == (1, [])
+    statement = json.loads(
+        cli("explain", "sql", asked, "SELECT n FROM S3Object WHERE n > $x;", "--param", "x=9", "--json").out
+    )
+    assert (len(statement["packs_pruned"]), statement["packs_read"]) == (1, [])
+    assert cli("explain", "sql", asked, "SELECT 1; SELECT 2").code == cli("explain", "sql", asked, "SELEC").code == 2
     lines = tmp_path / "x.jsonl"
     lines.write_text('{"id": "new"}\n\n{"id": "newer"}\n')
     created = json.loads(cli("explain", "create", asked, str(lines), "--count", "1000", "--json").out)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from dataknobs_data.cli.loading import open_source
 from dataknobs_data.cli.options import Config, Debug, JsonDocument, SkipArchived, Target, Where
 from dataknobs_data.cli.plans import print_json
 from dataknobs_data.cli.read import Desc, Limit, Offset, Select, Sort, query_of
+from dataknobs_data.cli.sql import Param, parse_parameters, parse_statements
 from dataknobs_data.cli.targets import open_s3
 from dataknobs_data.cli.write import File, IdField
 from dataknobs_data.exceptions import DataknobsDataError
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 Count = Annotated[
     int | None, typer.Option(min=0, metavar="N", help="So many records like these (default: as many as there are).")
 ]
+
+Statement = Annotated[str, typer.Argument(metavar="STATEMENT", help="A SELECT; the records are `FROM S3Object`.")]
 
 explain = typer.Typer(
     name="explain",
@@ -54,6 +57,24 @@ def search(
     query = query_of(where, sort, limit, offset, select, desc=desc)
     with open_s3(database, config, dry_run=True) as db:
         return _show(db.explain.search(query, archived="skip" if skip_archived else "raise"), json)
+
+
+@explain.command()
+def sql(
+    database: Target,
+    statement: Statement,
+    param: Param = None,
+    skip_archived: SkipArchived = False,
+    json: JsonDocument = False,
+    config: Config = None,
+    debug: Debug = False,
+) -> int:
+    """What `sql` would read for a statement over this database alone."""
+    (asked,) = parse_statements(statement, single=True)
+    parameters = parse_parameters(param or ())
+    with open_s3(database, config, dry_run=True) as db:
+        archived: Any = "skip" if skip_archived else "raise"
+        return _show(db.explain.select_query(asked, parameters, archived=archived), json)
 
 
 @explain.command()

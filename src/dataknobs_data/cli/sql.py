@@ -106,7 +106,7 @@ def sql(
     chosen = format_of(form, file, json=json, table=table)
     parameters = parse_parameters(param or ())
     prompting = statement is None and sys.stdin.isatty()
-    asked = [] if prompting else _asked(statement, single=file is not None or chosen in ONE_RESULT)
+    asked = [] if prompting else parse_statements(statement, single=file is not None or chosen in ONE_RESULT)
     with _databases(database, with_ or (), at, config) as (db, others):
         session = Session(db, others, parameters, timeout, "skip" if skip_archived else "raise", chosen, limit)
         if prompting:
@@ -120,13 +120,15 @@ def sql(
     return Exit.OK
 
 
-def _asked(statement: str | None, *, single: bool) -> list[str]:
-    """The statements. `single`: what they find cannot stand one behind the other."""
-    found = statements(sys.stdin.read() if statement is None else statement)
+def parse_statements(text: str | None, *, single: bool) -> list[str]:
+    """The statements of a text, or of stdin, at least one. Raises ConfigurationError, also where only a `single` one has room."""
+    found = statements(sys.stdin.read() if text is None else text)
     if not found:
         raise ConfigurationError("there is no statement: give one behind the database, or on stdin")
     if len(found) > 1 and single:
-        raise ConfigurationError(f"{len(found)} statements: only one fits into a file, into JSON or Parquet")
+        raise ConfigurationError(
+            f"{len(found)} statements: only one has a place here (a file, JSON, Parquet and explain take one)"
+        )
     return found
 
 

@@ -33,6 +33,7 @@ class DeltaAddress:
     region, endpoint         of the store; `endpoint` is None on AWS
     key_id, secret, token    credentials as they were when this was made: those with a token end some time. None where the other
                              program is to find its own
+    version                  of the table, where it is not the newest: for `DeltaTable(uri, version=…)` and its like
     """
 
     bucket: str
@@ -42,6 +43,7 @@ class DeltaAddress:
     key_id: str | None = None
     secret: str | None = field(default=None, repr=False)
     token: str | None = field(default=None, repr=False)
+    version: int | None = None
 
     @property
     def uri(self) -> str:
