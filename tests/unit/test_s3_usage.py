@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import tomllib
+from contextlib import closing
 from datetime import timedelta
 from importlib.resources import files
 from pathlib import Path
@@ -12,11 +13,15 @@ from pathlib import Path
 import pytest
 
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.records import Record
 from dataknobs_data.s3.admin.control import PERMISSIONS
 from dataknobs_data.s3.costs.prices import GB, PRICES_VARIABLE, Prices, default_prices
 from dataknobs_data.s3.costs.usage import Meter, Usage
 from dataknobs_data.s3.settings import STORAGE_CLASSES
+from dataknobs_data.s3.store import Fault, Kind, ObjectStore, PutOptions
+from tests.unit.log_fakes import LogStore
 from tests.unit.s3_fakes import FakeWorld, caller
+from tests.unit.tiered_fakes import Processes
 
 TABLE = Path(str(files("dataknobs_data.s3.costs") / "prices.toml"))
 KB = 1024
@@ -211,3 +216,47 @@ def test_counts_of_many_threads_are_exact() -> None:
     for worker in workers:
         worker.join()
     assert meter.usage() == Usage({"PutObject": 8000}, 8000, 0)
+
+
+# ---------------------------------------------------------------------------------------------- bytes, and a piece of work
+def test_bytes_of_all_requests_count_both_ways_in_every_attempt() -> None:
+    """Also those of multipart uploads, ranges, older versions and control files, and of what is sent again."""
+    with closing(Processes(pack_threshold=3, multipart_threshold=5 << 20)) as processes:
+        database = processes.database()
+        with database.measured() as spent:
+            database.batch_create([Record({"n": n}, id=f"r-{n}") for n in range(5)])
+        files = sum(len(body) for body, *_ in processes.store.objects.values())
+        assert spent.usage.bytes_sent == files, "a pack, its log, the mark of the load, and the format file"
+        with database.measured() as spent:
+            assert database.read("r-3")
+        assert 0 < spent.usage.bytes_received < files
+        after = spent.usage
+        database.count()
+        assert spent.usage == after, "it is over"
+        assert (database.usage - database.usage).total == 0
+
+
+def test_what_is_sent_again_counts_again() -> None:
+    world = FakeWorld()
+    store = LogStore(world)
+    sender, failed = caller(store, world), []
+
+    def put(store: ObjectStore) -> str:
+        etag = store.put("k", b"12345", PutOptions(), None)
+        if not failed:
+            failed.append(1)
+            raise Fault(Kind.SERVER, "", status=500)
+        return etag
+
+    sender.send("PutObject", put)
+    assert (sender.meter.usage().requests, sender.meter.usage().bytes_sent) == ({"PutObject": 2}, 10)
+    assert sender.send("GetObject", lambda store: store.get("k"))
+    assert sender.send("GetObject", lambda store: store.get("k", unless_etag=store.head("k").etag)) is None
+    assert sender.meter.usage().bytes_received == 5
+
+
+def test_usage_is_shown() -> None:
+    assert str(Usage({"PutObject": 1000, "GetObject": 2}, 2048, 5)) == (
+        f"2 GetObject, 1,000 PutObject; 2 KB sent, 5 bytes received; $0.005 ({default_prices()})"
+    )
+    assert str(Usage({}, 0, 0)).startswith("no requests; 0 bytes sent")

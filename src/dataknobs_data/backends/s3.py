@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -38,7 +39,7 @@ from dataknobs_data.s3.costs.explain import Explain
 from dataknobs_data.s3.costs.prices import ClassPrices, Prices, Tier
 from dataknobs_data.s3.costs.restoring import Offer, RestoreEstimate
 from dataknobs_data.s3.costs.storage import StorageEstimate
-from dataknobs_data.s3.costs.usage import Usage
+from dataknobs_data.s3.costs.usage import Measured, Usage
 from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate
 from dataknobs_data.s3.delta import DeltaAddress, Options
 from dataknobs_data.s3.engine import S3Engine
@@ -86,6 +87,7 @@ __all__ = [
     "Lifecycle",
     "Lock",
     "LogEntry",
+    "Measured",
     "ObjectEncryption",
     "ObjectLock",
     "Offer",
@@ -149,6 +151,15 @@ class S3Database(AnswersSql, ReadsPastArchives):
     def usage(self) -> Usage:
         """The requests sent by this database since it was opened, by S3 operation, with bytes and dollars."""
         return self._s3().usage
+
+    @contextmanager
+    def measured(self) -> Iterator[Measured]:
+        """What is sent meanwhile, by whatever thread: `with db.measured() as spent: …`, then `spent.usage`."""
+        measured = Measured(lambda: self.usage)
+        try:
+            yield measured
+        finally:
+            measured.stop()
 
     # ------------------------------------------------------------------ the table
     def compact(
@@ -385,6 +396,10 @@ class AsyncS3Database(AsyncAnswersSql, AsyncReadsPastArchives):
     def usage(self) -> Usage:
         """See S3Database.usage."""
         return self.sync.usage
+
+    def measured(self) -> AbstractContextManager[Measured]:
+        """See S3Database.measured."""
+        return self.sync.measured()
 
     async def compact(
         self, *, full: bool = False, wait: bool = False, on_progress: Callable[[CompactProgress], None] | None = None

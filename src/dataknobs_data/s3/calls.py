@@ -13,6 +13,7 @@ from typing import TypeVar
 
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.costs.usage import Meter
+from dataknobs_data.s3.metered import metered
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import AMBIGUOUS, RETRYABLE, Fault, Kind, ObjectStore
 
@@ -43,7 +44,7 @@ class Caller:
 
     def __init__(self, store: ObjectStore, settings: S3Settings, runtime: Runtime) -> None:
         self.meter = Meter(settings.storage_class or "STANDARD")
-        self._store = store
+        self._store = metered(store, self.meter)
         self._settings = settings
         self._runtime = runtime
         self._in_flight = threading.BoundedSemaphore(settings.max_workers)

@@ -124,7 +124,6 @@ class Uploader:
 
     def _take(self, lock: str, token: bytes, deadline: Deadline) -> str:
         for number in itertools.count():
-            self._caller.meter.moved(up=len(token))
             try:
                 return self._caller.send(
                     "PutObject", lambda store: store.put(lock, token, PutOptions(), ABSENT), deadline, idempotent=False

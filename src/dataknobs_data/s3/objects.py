@@ -207,7 +207,6 @@ class Objects:
         check_bucket(self._caller, deadline)
 
     def _hold(self, key: str, blob: Blob) -> Held:
-        self._caller.meter.moved(down=len(blob.body))
         held = _held(blob)
         self._keep(key, held)
         return held

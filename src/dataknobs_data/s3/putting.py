@@ -92,7 +92,6 @@ class Putter:
     ) -> Put:
         key = self._keys.record(id)
         condition = condition if self.can.conditional_put else None
-        self._caller.meter.moved(up=len(body))
         try:
             if self._is_large(body):
                 etag = self._uploader.upload(key, body, options, condition, still=still)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from dataknobs_data.batches import MakeChanges
 from dataknobs_data.exceptions import ConfigurationError
@@ -19,9 +19,7 @@ from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
 from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.packed import PackFile, without_ids_note
-
-if TYPE_CHECKING:
-    from dataknobs_data.select.running import Parameters
+from dataknobs_data.select.running import Parameters
 
 
 class Explain:

@@ -94,8 +94,6 @@ class RehearsedStore:
         blob: Blob | None = self._once(
             "GetObject", asked, lambda store: store.get(key, unless_etag=unless_etag, version_id=version_id)
         )
-        if blob is not None:
-            self._real.meter.moved(down=len(blob.body))
         return blob
 
     def get_range(self, key: str, offset: int, length: int, *, version_id: str | None = None) -> bytes | memoryview:

@@ -126,7 +126,6 @@ class LogReader:
     def _get(self, key: str, deadline: Deadline | None) -> bytes | memoryview:
         blob = self._caller.send("GetObject", lambda store: store.get(key), deadline)
         assert blob is not None, "no condition was sent"
-        self._caller.meter.moved(down=len(blob.body))
         return blob.body
 
 

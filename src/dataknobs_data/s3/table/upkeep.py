@@ -158,7 +158,6 @@ class Upkeep:
 
     def _put(self, key: str, body: bytes, condition: Condition, deadline: Deadline | None) -> None:
         self._caller.send("PutObject", lambda store: store.put(key, body, PutOptions(), condition), deadline)
-        self._caller.meter.moved(up=len(body))
 
 
 def _without_tombstones(state: State, before: datetime) -> State:

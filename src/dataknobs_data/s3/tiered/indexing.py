@@ -128,7 +128,6 @@ class Indexing:
             found = caller.send("GetObject", lambda store: store.get(key))  # of a run that ended, or one beside this
             assert found is not None, "it was not asked whether it has changed"
             return self._there(key, found.body)
-        caller.meter.moved(up=len(body))
         return made
 
     def _there(self, key: str, body: bytes | memoryview) -> Companion:

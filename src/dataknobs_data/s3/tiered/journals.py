@@ -153,7 +153,6 @@ class Journals:
                 return None
             raise
         assert blob is not None, "no condition was sent"
-        self._caller.meter.moved(down=len(blob.body))
         packs, job = _parsed(blob.body, key)
         return OpenJournal(birth, packs, job, blob.modified)
 
@@ -161,7 +160,6 @@ class Journals:
     def _put(self, key: str, content: Mapping[str, Any], deadline: Deadline | None) -> None:
         body = orjson.dumps(content)
         self._caller.send("PutObject", lambda store: store.put(key, body, PutOptions(), None), deadline)
-        self._caller.meter.moved(up=len(body))
 
     def _delete(self, keys: list[str], deadline: Deadline | None) -> None:
         for start in range(0, len(keys), PAGE_KEYS):

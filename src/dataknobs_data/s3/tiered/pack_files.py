@@ -62,7 +62,6 @@ class _PackFile(io.RawIOBase):
             raise SnapshotExpiredError(
                 f"{self._key} is gone: it was vacuumed; ask for the dataset again", key=self._key
             ) from fault
-        self._parts.caller.meter.moved(down=len(body))
         return bytes(body)
 
 

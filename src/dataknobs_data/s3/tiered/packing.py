@@ -95,7 +95,6 @@ class PackStore:
 
     def _put(self, path: str, body: memoryview, options: PutOptions) -> None:
         parts, key = self._parts, self._parts.keys.table_file(path)
-        parts.caller.meter.moved(up=len(body))
         if len(body) > CHUNK_BYTES:
             parts.uploader.upload(key, body, options, None, CHUNK_BYTES)
         else:

@@ -99,7 +99,6 @@ class Readers:
                 if fault.kind is not Kind.MISSING:
                     raise
                 raise SnapshotExpiredError(f"{key} is gone: it was vacuumed while it was read", key=key) from fault
-            self._caller.meter.moved(down=len(body))
             return bytes(body)
 
         return lambda spans: list(self._spans.map(read, spans))
