@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -19,10 +20,11 @@ from deltalake import DeltaTable
 
 from dataknobs_data.backends.s3 import AsyncS3Database, S3Database
 from dataknobs_data.embedded import SeaweedServer
-from dataknobs_data.exceptions import ConfigurationError, SnapshotExpiredError
+from dataknobs_data.exceptions import ConfigurationError, SnapshotExpiredError, TimeTravelError
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from tests.s3_bench import Places, S3Bench
+from tests.servers import make_config, new_bucket_name
 
 SEAWEED = pytest.mark.parametrize("s3_server", ["seaweed"], indirect=True)
 CITIES = ["Bern", "Köln", "Oslo"]
@@ -232,6 +234,28 @@ def test_the_environment_does_not_lead_elsewhere(full: S3Database, monkeypatch: 
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     table = full.delta()
     assert DeltaTable(table.uri, storage_options=table.storage_options).version() == full.dataset().table_version
+
+
+def test_the_table_as_it_was(seaweed: SeaweedServer, s3_places: Places) -> None:
+    client, _ = s3_places[seaweed]
+    bucket = new_bucket_name()
+    seaweed.create_bucket(bucket)
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    with S3Database(make_config(seaweed, bucket=bucket, prefix="r/", layout="tiered", pack_threshold=3)) as db:
+        db.create(Record({"n": 100}, id="single"))
+        time.sleep(1)  # a moment is a second
+        db.batch_create([Record({"n": n}, id=f"r{n}") for n in range(3)])
+        time.sleep(1)
+        db.batch_update([(f"r{n}", Record({"n": n + 10})) for n in range(3)])
+        past = db.at(table_version=0)
+        wanted = [("r0", 0), ("r1", 1), ("r2", 2)]
+        assert pairs(past.dataset().to_table()) == wanted
+        then = past.delta()
+        table = DeltaTable(then.uri, version=then.version, storage_options=then.storage_options)
+        assert pairs(table.to_pyarrow_dataset().to_table()) == wanted
+        assert pairs(db.dataset().to_table()) == [(id, n + 10) for id, n in wanted]
+        with pytest.raises(TimeTravelError, match="no table yet"):
+            db.at(timestamp=db.history("single")[0].at).delta()
 
 
 @SEAWEED
