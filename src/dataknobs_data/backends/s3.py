@@ -57,7 +57,7 @@ from dataknobs_data.s3.tiered.reports import (
     VacuumReport,
 )
 from dataknobs_data.s3.travel.engine import PastEngine, past_of
-from dataknobs_data.s3.travel.moment import refuse_other
+from dataknobs_data.s3.travel.moment import refuse, refuse_other
 from dataknobs_data.select.asynchronous import AsyncSqlResult
 from dataknobs_data.select.results import SqlResult
 
@@ -524,6 +524,13 @@ class S3Past(S3Database):
     def notes(self) -> tuple[str, ...]:
         """What one should know: for instance, that the lifecycle rules could not be seen."""
         return self._engine.notes
+
+    def delta(self, *, credentials: bool = True) -> DeltaAddress:
+        """See S3Database.delta; `.version` is the table's then. Raises TimeTravelError where there was none."""
+        address = super().delta(credentials=credentials)
+        if self.table_version is None:
+            refuse(self._engine.moment, "there was no table yet")
+        return replace(address, version=self.table_version)
 
     def vacuum(self, *, retention: timedelta = RETENTION, dry_run: bool = False) -> VacuumReport:
         """Raises TimeTravelError: what nobody needs is told from the present table."""
