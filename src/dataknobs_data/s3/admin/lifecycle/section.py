@@ -14,7 +14,8 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.s3.admin.control import PERMISSIONS, Control
 from dataknobs_data.s3.admin.lifecycle.checks import Draft
-from dataknobs_data.s3.admin.lifecycle.dangers import archiving_packs, endangering
+from dataknobs_data.s3.admin.lifecycle.companions import Companions
+from dataknobs_data.s3.admin.lifecycle.dangers import endangering
 from dataknobs_data.s3.admin.lifecycle.drafts import (
     UPLOADS_DAYS,
     check_name,
@@ -40,7 +41,6 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
 )
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.admin.versions import Versioning
-from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.spelling import did_you_mean
@@ -63,7 +63,7 @@ class Lifecycle(Configuration):
     def __init__(self, control: Control, index: Callable[[], Indexed] | None = None) -> None:
         """`index`: gives all packs companions, where there may be packs."""
         super().__init__(control)
-        self._index = index
+        self._companions = Companions(control, index)
         self._names = Namespace(control.keys.prefix)
 
     # ------------------------------------------------------------------ looking
@@ -176,7 +176,7 @@ class Lifecycle(Configuration):
         check_ids(new)
         notes = [*notes, *notes_on(drafts, new, default_prices())]
         if packed.exists:
-            notes += [*([] if dry_run else self._indexed(new)), *self._packs_notes(new)]
+            notes += [*([] if dry_run else self._companions.before(new)), *self._packs_notes(new)]
         settings = self._control.settings
         notes += [*tag_note(drafts, settings.tags), *class_note(new, settings.storage_class), *self._version_notes(new)]
         bases = {base(draft.name) for draft in drafts}
@@ -207,27 +207,7 @@ class Lifecycle(Configuration):
         `add` and `merge` do so before they set a rule that archives packs; this is for rules that others set. Reads some columns
         of each pack once. Raises ConfigurationError in the objects layout.
         """
-        return self._written().packs
-
-    def _written(self) -> Indexed:
-        if self._index is None:
-            raise ConfigurationError(
-                "this database has layout 'objects': there are no packs that could have companions"
-            )
-        return self._index()
-
-    def _indexed(self, new: Sequence[Rule]) -> list[str]:
-        """Before the rules are set: companions for all packs, if they archive packs."""
-        if self._index is None or not archiving_packs(new, self._control.keys):
-            return []
-        done = self._written()
-        notes = [f"{counted(done.packs, 'pack')} got a companion with the ids"] if done.packs else []
-        if done.archived:
-            notes.append(
-                f"{counted(len(done.archived), 'pack')} without companion in an archive already (such as {done.archived[0]}): "
-                "restore(Query()) brings them back, then call lifecycle.write_companions()"
-            )
-        return notes
+        return self._companions.write().packs
 
     # ------------------------------------------------------------------ what one should know
     def dangers(self) -> list[str]:
@@ -237,12 +217,7 @@ class Lifecycle(Configuration):
         found = self._read()
         rules, keys, packed = _rules(found), self._control.keys, self._control.packed
         dangers = endangering(rules, keys, minimum=(found or {}).get(MINIMUM), tiered=packed.exists)
-        cold = archiving_packs(rules, keys) if packed.exists else []
-        if cold:
-            with translated("looking at packs", self._control.place):
-                cold = [] if packed.indexed() else cold
-        without = "which have no companions, or not all of them: lifecycle.write_companions() writes those"
-        return [*dangers, *(f"{one}, {without}" for one in cold)]
+        return [*dangers, *self._companions.dangers(rules)]
 
     def _packs_notes(self, new: Sequence[Rule]) -> list[str]:
         with translated("listing packs", self._control.place, needs=PERMISSIONS["ListObjectsV2"]):
