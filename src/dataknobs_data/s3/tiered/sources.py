@@ -9,7 +9,6 @@ import pyarrow as pa
 from dataknobs_data.engine import ErrorSink
 from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.expressions import Expression
-from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.table.filtering import may_match_rows
 from dataknobs_data.s3.table.groups import group_facts
 from dataknobs_data.s3.table.locations import columns_for
@@ -17,7 +16,6 @@ from dataknobs_data.s3.table.prune import may_match
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.sweep import Guard, Source
 from dataknobs_data.s3.tiered.catalog import Packed
-from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.sql.bounds import prefix_end
@@ -66,11 +64,6 @@ def source_of(
         pack.rest_names,
         guard,
     )
-
-
-def guard_of(parts: Parts, pack: Packed) -> Guard:
-    """What carries out all that is read of a pack: errors name it."""
-    return Encounter(parts, [pack]).guard(pack)
 
 
 def once(on_damage: ErrorSink) -> ErrorSink:
