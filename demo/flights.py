@@ -58,6 +58,7 @@ def tell(screen: Screen, opened: ExitStack, postgres: PostgresServer, seaweed: S
     read_two(screen, reader)
     change_one(screen, archive)
     search_twice(screen, reader)
+    ask_in_sql(screen, reader)
     count_twice(screen, archive, FLIGHTS)
     deleted = delete_last_day(screen, archive)
     compact(screen, archive, deleted)
@@ -181,6 +182,25 @@ def search_twice(screen: Screen, reader: S3Database) -> None:
     with screen.step("The same search again", reader):
         again = reader.search(query)
     agree("results", again, found)
+
+
+def ask_in_sql(screen: Screen, reader: S3Database) -> None:
+    """SQL over both tiers: first what it would read, then a question to all flights, then one that statistics narrow down."""
+    late = (
+        "SELECT carrier, count(*) AS flights, round(avg(dep_delay), 1) AS minutes_late FROM S3Object "
+        "GROUP BY carrier ORDER BY minutes_late DESC LIMIT 3"
+    )
+    longest = "SELECT dest, max(distance) AS miles FROM S3Object WHERE distance > $miles GROUP BY dest ORDER BY dest"
+    with screen.step("Explain a question in SQL before it is asked", reader):
+        screen.say(str(reader.explain.select_query(late)))
+    with screen.step("SQL: which carriers are the latest of all", reader):
+        found = list(reader.select_query(late))
+        screen.rows(found)
+    agree("the latest carrier", found[0]["carrier"], "F9")
+    with screen.step("SQL: the longest flights, with a parameter", reader):
+        far = list(reader.select_query(longest, {"miles": 4000}))
+        screen.rows(far)
+    agree("the longest flights", [row["dest"] for row in far], ["HNL"])
 
 
 def count_twice(screen: Screen, archive: S3Database, expected: int) -> None:
