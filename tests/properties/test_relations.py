@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 from uuid import UUID
@@ -17,16 +17,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataknobs_data.backends.memory import MemoryDatabase
+from dataknobs_data.backends.s3 import S3Database
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.json_values import to_json
 from dataknobs_data.records import Record
-from dataknobs_data.runtime import Runtime
-from dataknobs_data.s3.relations import packs as pack_portions
+from dataknobs_data.s3.relations import packs
 from dataknobs_data.s3.relations.openers import relation_of
 from dataknobs_data.s3.relations.records import Records
 from dataknobs_data.s3.table.kinds import BY_NAME, kind_of
-from dataknobs_data.select.running import Statement
-from dataknobs_data.select.sandbox import Limits
+from dataknobs_data.select.lazy import LazyDataset
+from dataknobs_data.select.relation import Relation
 from tests.unit.tiered_world import TieredWorld
 
 IDS = ["a", "ab", "b", "1", "2024", "user/1", "ä"]
@@ -98,15 +98,15 @@ steps = st.lists(
 
 def perform(database: SyncDatabase, loaded: list[Record], then: Iterable[tuple[str, Any]]) -> None:
     """Loads, changes, folds."""
-    for verb, given in [("load", loaded), *then]:
+    for verb, what in [("load", loaded), *then]:
         if verb == "load":
-            database.batch_upsert([(record.id, record.copy()) for record in given])
+            database.batch_upsert([(record.id, record.copy()) for record in what])
         elif verb == "upsert":
-            database.upsert(given.id, given.copy())
+            database.upsert(what.id, what.copy())
         elif verb == "delete":
-            database.delete(given)
-        elif hasattr(database, "compact"):
-            database.compact(full=given)
+            database.delete(what)
+        elif isinstance(database, S3Database):
+            database.compact(full=what)
 
 
 # ---------------------------------------------------------------------------------------------- the reference
@@ -149,30 +149,24 @@ def shown(table: pa.Table) -> list[str]:
     return sorted(repr(list(row.items())) for row in table.to_pylist())
 
 
-def asked(database: SyncDatabase, sql: str, memory_bytes: int = 0) -> pa.Table:
-    """What the statement finds."""
-    opener = lambda: relation_of(database._ready(), memory_bytes)  # noqa: E731
-    return Statement(sql, None, {"S3Object": opener}, Limits(), Runtime()).run().to_arrow()
+CONNECTION = duckdb.connect(":memory:", config={"threads": 1})
+CONNECTION.execute("SET TimeZone = 'UTC'")
 
 
-def told(table: pa.Table, sql: str) -> pa.Table:
-    """The same of DuckDB, of a table."""
-    with duckdb.connect(":memory:", config={"threads": 1}) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.register("S3Object", table)
-        return connection.sql(sql).to_arrow_table()
+def asked(relation: Relation, sql: str, *named: str, star: bool = False) -> pa.Table:
+    """What a statement finds that names these fields."""
+    binding = relation.bind([(name,) for name in named], star)
+    return told(LazyDataset(binding.schema, partial(relation.scan, binding)), sql)
+
+
+def told(rows: Any, sql: str) -> pa.Table:
+    """What DuckDB says of rows."""
+    CONNECTION.register("S3Object", rows)
+    return CONNECTION.sql(sql).to_arrow_table()
 
 
 def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
-
-
-def conditions(table: pa.Table, draw: st.DrawFn) -> str:
-    """A condition on one column or two."""
-    chosen = [draw(st.sampled_from(table.column_names)) for _ in range(draw(st.integers(1, 2)))]
-    return f" {draw(st.sampled_from(['AND', 'OR']))} ".join(
-        _condition(table.schema.field(name), draw) for name in chosen
-    )
 
 
 def _condition(column: pa.Field, draw: st.DrawFn) -> str:
@@ -193,42 +187,42 @@ def _condition(column: pa.Field, draw: st.DrawFn) -> str:
 
 
 # ---------------------------------------------------------------------------------------------- both are the same
-def kinds_of(database: SyncDatabase) -> dict[str, str]:
-    """The columns that the relation has for fields."""
-    relation = relation_of(database._ready(), 0)
-    assert isinstance(relation, Records)
-    shape, _ = relation._loaded
-    relation.close()
-    return dict(shape.fields)
-
-
 def check(database: SyncDatabase, draw: st.DrawFn) -> None:
     """Everything that is asked of it, against its records as they are read."""
     every = list(database.all())
-    kinds = kinds_of(database)
+    relation = relation_of(database._ready(), 0)
+    assert isinstance(relation, Records)
+    kinds = dict(relation._loaded[0].fields)
     truth = reference(every, kinds)
-    star = asked(database, "SELECT * FROM S3Object")
+    star = asked(relation, "SELECT * FROM S3Object", star=True)
     assert star.column_names == [*kinds, "_rest"]
     assert [star.schema.field(name).type for name in kinds] == [truth.schema.field(name).type for name in kinds]
     assert shown(star) == shown(truth.select([*kinds, "_rest"]))
-    assert asked(database, "SELECT count(*) c FROM S3Object")["c"].to_pylist() == [len(every)]
-    where = conditions(truth, draw)
-    wanted = [quoted(draw(st.sampled_from(truth.column_names))) for _ in range(2)]
-    grouped = f"SELECT {wanted[0]} g, count(*) c, count({wanted[1]}) d, max({wanted[1]}) e FROM S3Object WHERE {where} GROUP BY ALL"
-    for sql in (f"SELECT {wanted[0]} a0, {wanted[1]} a1, _id a2 FROM S3Object WHERE {where}", grouped):
-        found = shown(asked(database, sql))
+    assert asked(relation, "SELECT count(*) c FROM S3Object")["c"].to_pylist() == [len(every)]
+    for sql, named in statements(truth, draw):
+        found = shown(asked(relation, sql, *named))
         assert found == shown(told(truth, sql)), sql
-        with patch.object(
-            pack_portions, "surviving", lambda condition, columns, stored, facts: range(len(list(facts)))
-        ):
-            assert shown(asked(database, sql)) == found, sql
-    others = {name for record in every for name in record.data} - kinds.keys() - {"_id"}
-    for name in sorted(others):
+        with patch.object(packs, "surviving", lambda condition, columns, stored, facts: range(len(list(facts)))):
+            assert shown(asked(relation, sql, *named)) == found, sql
+    for name in sorted({name for record in every for name in record.data} - kinds.keys() - {"_id"}):
         texts = [as_text(record.data.get(name)) for record in every]
-        found = asked(database, f"SELECT {quoted(name)} v, _id w FROM S3Object")
-        assert shown(found) == shown(pa.table({"v": pa.array(texts, pa.string()), "w": [one.id for one in every]})), (
-            name
-        )
+        wanted = pa.table({"v": pa.array(texts, pa.string()), "w": [record.id for record in every]})
+        found = shown(asked(relation, f"SELECT {quoted(name)} v, _id w FROM S3Object", name, "_id"))
+        assert found == shown(wanted), name
+    relation.close()
+
+
+def statements(truth: pa.Table, draw: st.DrawFn) -> Iterator[tuple[str, list[str]]]:
+    """Rows and groups under a condition; with the names in them."""
+    asks = draw(st.lists(st.sampled_from(truth.column_names), min_size=1, max_size=2))
+    where = f" {draw(st.sampled_from(['AND', 'OR']))} ".join(
+        _condition(truth.schema.field(name), draw) for name in asks
+    )
+    names = [draw(st.sampled_from(truth.column_names)) for _ in range(2)]
+    one, other = map(quoted, names)
+    yield f"SELECT {one} a, {other} b, _id c FROM S3Object WHERE {where}", [*asks, *names, "_id"]
+    aggregates = f"SELECT {one} a, count(*) b, count({other}) c, max({other}) d"
+    yield f"{aggregates} FROM S3Object WHERE {where} GROUP BY ALL ORDER BY a", [*asks, *names]
 
 
 @settings(max_examples=100, deadline=None)
