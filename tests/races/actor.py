@@ -22,6 +22,7 @@ class Actor:
 
     def __init__(self, config: dict[str, Any], seed: int, out: TextIO) -> None:
         self._db = S3Database.from_config(config)
+        self._db.batch_delete([])  # what is done once a process takes seconds where all cores are busy
         self._random = random.Random(seed)
         self._out = out
         self._seed = seed
