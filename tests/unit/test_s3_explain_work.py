@@ -5,16 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from dataknobs_data.backends.s3 import CompactReport, S3Database, Usage
-from dataknobs_data.exceptions import BatchError, ConfigurationError
+from dataknobs_data.exceptions import BatchError, ConfigurationError, RecordArchivedError
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.s3 import probe
+from dataknobs_data.s3.costs.prices import GB
 from dataknobs_data.s3.costs.work import WorkEstimate
+from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.log_fakes import KEYS
 from tests.unit.tiered_fakes import Processes
 
@@ -200,7 +203,7 @@ def test_where_content_decides_the_range_holds(filled: Processes) -> None:
     """And what is expected lies not far from what comes, taken together."""
     chance = random.Random(3)
     expected = came = 0
-    for _ in range(25):
+    for _ in range(15):
         query = Query()
         for condition in chance.sample(
             [("v", "<", chance.random() ** 4), ("city", "=", chance.choice(CITIES)), ("text", "like", "%7a%"),
@@ -236,6 +239,58 @@ def test_packs_are_told_by_name(filled: Processes) -> None:
     uncertain = str(database.explain.search(Query().filter("v", "<", 0.001)))
     assert "GetObject (from " in uncertain
     assert "cost: $0.0000" in uncertain
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_packs_in_an_archive_are_named_and_left_out(
+    filled: Processes, monkeypatch: pytest.MonkeyPatch, skips: bool
+) -> None:
+    store, pack = filled.store, min(key for key in filled.store.objects if "/packs/" in key)
+    get_range, head, list_page = store.get_range, store.head, store.list_page
+
+    def refused(key: str, *more: Any, **named: Any) -> Any:
+        if key == pack:
+            raise Fault(Kind.ARCHIVED, "", status=403, code="InvalidObjectState")
+        return get_range(key, *more, **named)
+
+    def of_class(line: Any) -> Any:
+        return replace(line, storage_class="GLACIER") if getattr(line, "key", pack) == pack else line
+
+    monkeypatch.setattr(store, "get_range", refused)
+    monkeypatch.setattr(
+        store, "head", lambda key, **more: (of_class if key == pack else lambda it: it)(head(key, **more))
+    )
+    monkeypatch.setattr(
+        store,
+        "list_page",
+        lambda *a, **k: replace(page := list_page(*a, **k), items=[of_class(one) for one in page.items]),
+    )
+    database = filled.database()
+    estimate = database.explain.search(archived="skip" if skips else "raise")
+    assert any(pack in note for note in estimate.notes)
+    assert any("numbers are those of search(…, archived='skip')" in note for note in estimate.notes) is not skips
+    check(estimate, spent(database, lambda: database.search(archived="skip")))
+    with pytest.raises(RecordArchivedError):
+        database.search()
+
+
+def test_reading_from_a_class_that_asks_for_it_costs_that(filled: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    list_page = filled.store.list_page
+    plain = filled.database(cache_bytes=0).explain.search()
+    monkeypatch.setattr(
+        filled.store,
+        "list_page",
+        lambda *a, **k: replace(
+            page := list_page(*a, **k), items=[replace(one, storage_class="GLACIER_IR") for one in page.items]
+        ),
+    )
+    estimate = filled.database(cache_bytes=0).explain.search()
+    ranges, size = estimate.requests["GetObject"], estimate.bytes_received
+    assert estimate.requests == plain.requests
+    assert estimate.dollars - plain.dollars == pytest.approx(
+        ranges * (0.01 - 0.0004) / 1000 + 0.03 * size / GB, rel=0.01
+    )
+    assert any("in GLACIER_IR costs" in note for note in estimate.notes)
 
 
 def test_explaining_changes_nothing(filled: Processes) -> None:
