@@ -180,6 +180,18 @@ def test_archived_packs_are_asked_for_once_when_they_are_skipped() -> None:
     assert db.count(Query().filter("v", ">", ""), archived="skip") == 0
 
 
+def test_sql_without_an_archived_pack_learns_nothing_of_it() -> None:
+    """What `_rest` holds of a field is remembered for each pack: of one that was left out that would be nothing."""
+    world = ColdWorld()
+    mixed = [Record({"m": m}, id=f"m{number}") for number, m in enumerate([1, "two", 3, "four"])]
+    world.open().batch_create(mixed)
+    db = world.freeze(3)
+    statement = "SELECT m FROM S3Object WHERE id LIKE 'm%' ORDER BY id"
+    assert list(db.select_query(statement, archived="skip")) == []
+    world.glacier.cold.clear()
+    assert [row["m"] for row in db.select_query(statement)] == ["1", "two", "3", "four"]
+
+
 # ---------------------------------------------------------------------------------------------- changes
 def test_changes_of_archived_records_never_ask_for_their_packs() -> None:
     world = ColdWorld()
