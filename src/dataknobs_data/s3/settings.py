@@ -97,7 +97,7 @@ class S3Settings:
     max_workers: int = 10
     max_retries: int = 10
     cache_ttl: float = 60.0
-    cache_bytes: int = 64 * MIB
+    cache_bytes: int = 128 * MIB
     multipart_threshold: int = PART_BYTES_MIN
     multipart_chunksize: int = PART_BYTES_MIN
     storage_class: str | None = None

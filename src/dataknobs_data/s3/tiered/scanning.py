@@ -229,19 +229,28 @@ class _Scan:
         return source.guard(lambda: self._best_in(source, number, pack), [])
 
     def _best_in(self, source: Source, number: int, pack: Packed) -> list[pa.Table]:
-        count = self._query.offset_value + (self._query.limit_value or 0)
         groups = list(source.reader.groups if source.groups is None else source.groups(source.reader))
-        kinds, rest = source.reader.shape.kinds, pack.rest_names
-        columns = columns_for(self._expression, self._query.sort_specs, kinds, rest) | self._front.needs
+        columns = columns_for(self._expression, self._query.sort_specs, source.reader.shape.kinds, pack.rest_names)
+        columns = sorted(columns | self._front.needs)
         found = []
         for window in windows(groups, GROUPS):
-            table = self._front.visible(source.reader.read(window, sorted(columns), hold=True))
-            judged = judge_rows(self._expression, table, kinds, rest)
-            sure = judged.sure
-            if judged.may is not None:
-                table, sure = table.filter(judged.may), sure.filter(judged.may) if sure is not None else None
-            places = best_rows(table, self._query.sort_specs, count, kinds, rest, sure)
-            table = table if places is None else table.take(places)
-            if table.num_rows:
-                found.append(table.select([ID]).append_column(PACK, pa.repeat(pa.scalar(number), table.num_rows)))
-        return found
+            table = self._front.visible(source.reader.read(window, columns, hold=True))
+            found.append(self._first_of(table, pack, source))
+        if len(found) > 1:  # of each window the first few are left, of which most are none of the pack's first few
+            found = [self._first_of(pa.concat_tables(found), pack, source)]
+        return [
+            table.select([ID]).append_column(PACK, pa.repeat(pa.scalar(number), table.num_rows))
+            for table in found
+            if table.num_rows
+        ]
+
+    def _first_of(self, table: pa.Table, pack: Packed, source: Source) -> pa.Table:
+        """Without the rows that cannot stand among the first."""
+        kinds, rest, sorts = source.reader.shape.kinds, pack.rest_names, self._query.sort_specs
+        judged = judge_rows(self._expression, table, kinds, rest)
+        sure = judged.sure
+        if judged.may is not None:
+            table, sure = table.filter(judged.may), sure.filter(judged.may) if sure is not None else None
+        count = self._query.offset_value + (self._query.limit_value or 0)
+        places = best_rows(table, sorts, count, kinds, rest, sure)
+        return table if places is None else table.take(places)
