@@ -18,7 +18,7 @@ class Matches(Enum):
 
     NOTHING = "as few as may be"
     LIKELY = "as many as statistics say, if values are spread evenly"
-    SPARSE = "one of every second row group"
+    SPARSE = "one here and there, so that row groups are not read together"
     ALL = "as many as may be"
     VAIN = "none, which is seen only when they are read"
 
@@ -65,7 +65,7 @@ class Sql:
     handed    rows that it is given of each scan, all null; `early`: of one part of it only
     looks     whether columns are bound to its names now: that is done by what packs really hold
     texts     that it compares with
-    rows      of the row groups that were read last
+    rows      of the row groups that were read last; `stride`: of them such are not read together
     """
 
     handed: int
@@ -73,6 +73,7 @@ class Sql:
     looks: bool = False
     texts: set[str] = field(default_factory=set)
     rows: Sequence[int] = ()
+    stride: int = 2
 
 
 @dataclass

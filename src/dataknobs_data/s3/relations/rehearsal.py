@@ -34,13 +34,13 @@ class RehearsedChosen(Chosen):
             return None
         if matches is Matches.NOTHING:
             return pa.array([False] * table.num_rows, pa.bool_())
-        return super().mask(table) if matches is Matches.LIKELY else _sparse(table.num_rows, self.script.sql.rows)
+        return super().mask(table) if matches is Matches.LIKELY else _sparse(table.num_rows, self.script.sql)
 
 
-def _sparse(count: int, rows: Sequence[int]) -> pa.BooleanArray:
-    """One row of every second row group."""
-    starts = {end - size for end, size in zip(accumulate(rows), rows, strict=True)}
-    chosen = set(sorted(starts)[::2])
+def _sparse(count: int, sql: Sql) -> pa.BooleanArray:
+    """One row of row groups that are not read together."""
+    starts = {end - size for end, size in zip(accumulate(sql.rows), sql.rows, strict=True)}
+    chosen = set(sorted(starts)[:: sql.stride])
     return pa.array([place in chosen for place in range(count)], pa.bool_())
 
 

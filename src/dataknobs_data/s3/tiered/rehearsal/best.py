@@ -14,8 +14,13 @@ from dataknobs_data.s3.table.shape import ID
 from dataknobs_data.s3.tiered.rehearsal.shares import places
 
 
-def best_counts(matches: Matches, sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts]]) -> list[int]:
-    """How many of the `first` rows lie in each of the row groups; of each is told how many of its rows match."""
+def best_counts(
+    matches: Matches, sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts]], stride: int
+) -> list[int]:
+    """How many of the `first` rows lie in each of the row groups; of each is told how many of its rows match.
+
+    stride  see `rows.stride_of`
+    """
     counts = [count for count, _ in groups]
     if sum(counts) <= first:
         return counts
@@ -25,7 +30,7 @@ def best_counts(matches: Matches, sort: SortSpec, first: int, groups: Sequence[t
         return found
     if matches is not Matches.LIKELY and any(may_lie_in_rest(sort.field, facts.rest_names) for _, facts in groups):
         return counts  # rows of which the columns do not tell what they sort by are all read
-    return _scattered(first, counts)
+    return _scattered(first, counts, stride)
 
 
 def _together(first: int, counts: Sequence[int]) -> list[int]:
@@ -54,9 +59,9 @@ def _by_bounds(sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts
     return [chosen[number] for number in range(len(groups))]
 
 
-def _scattered(first: int, counts: Sequence[int]) -> list[int]:
-    """Over as many row groups as may be, those that are no neighbors before all: that takes the most requests."""
-    order = [*range(0, len(counts), 2), *range(1, len(counts), 2)]
+def _scattered(first: int, counts: Sequence[int], stride: int) -> list[int]:
+    """Over as many row groups as may be, those that are not read together before all: that takes the most requests."""
+    order = sorted(range(len(counts)), key=lambda number: (number % stride, number))
     filled = [number for number in order if counts[number]]
     chosen = [0] * len(counts)
     for number in filled:

@@ -11,9 +11,11 @@ from dataknobs_data.matching import id_bounds
 from dataknobs_data.s3.rehearsal.script import Matches, Script
 from dataknobs_data.s3.table.groups import group_facts
 from dataknobs_data.s3.table.packs import GROUP_BYTES
+from dataknobs_data.s3.table.parquet import end_of
 from dataknobs_data.s3.table.prune import PackFacts, must_match
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import ID, METADATA, SYSTEM
+from dataknobs_data.s3.table.spans import GAP_MAX
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.rehearsal.best import best_counts
 from dataknobs_data.s3.tiered.rehearsal.shares import distinct_in, share
@@ -27,6 +29,13 @@ def group_of(id: str) -> int | None:
     """The row group of a row that was made up; None for a real id."""
     _, mark, numbers = id.rpartition(_MADE_UP)
     return int(numbers.split(":")[0]) if mark else None
+
+
+def stride_of(reader: PackReader) -> int:
+    """Row groups that lie so far apart are never read together."""
+    last = reader.metadata.row_group(len(reader.groups) - 1) if reader.groups else None
+    of_a_group = end_of(last) // len(reader.groups) if last else GAP_MAX
+    return 2 + GAP_MAX // max(of_a_group, 1)
 
 
 class RowsOf:
@@ -57,6 +66,7 @@ class RowsOf:
         assert sql is not None
         self._note(reader, groups)
         sql.rows = [reader.metadata.row_group(group).num_rows for group in groups]
+        sql.stride = stride_of(reader)
         return values_of(reader, groups, names, sql.texts)
 
     def _note(self, reader: PackReader, groups: Sequence[int]) -> None:
@@ -75,7 +85,7 @@ class RowsOf:
         if query.sort_specs and query.limit_value is not None:
             first = query.offset_value + query.limit_value
             counted = [(count, self._facts(reader, group)) for group, count in zip(groups, matching, strict=True)]
-            return best_counts(self.script.matches, query.sort_specs[0], first, counted)
+            return best_counts(self.script.matches, query.sort_specs[0], first, counted, stride_of(reader))
         return matching
 
     def _facts(self, reader: PackReader, group: int) -> PackFacts:
@@ -91,7 +101,7 @@ class RowsOf:
             return self._likely(rows)
         if matches is Matches.LIKELY:
             return self._likely(rows * share(expression, facts, distinct_in(reader, group)))
-        return 1 - group % 2 if matches is Matches.SPARSE else 0
+        return int(matches is Matches.SPARSE and group % stride_of(reader) == 0)
 
     def _likely(self, number: float) -> int:
         """A whole number of rows; what is over counts with the next row group."""
