@@ -3,10 +3,11 @@
 Whoever looked at the log before a compaction committed may still expect to find the objects that it folded. So those stay
 until the grace period is over: longer than the deadline of any operation. The log remembers it, not the compactor:
 
-    a document whose revision equals its row's is folded. It may go once every commit that took rows away, or moved them, is
-    older than the grace period: whoever still lists objects to fold them has seen that row, or commits in vain
-    a tombstone that kills nothing any more may have been put since. So its fence is a commit of a compaction that says that
-    it began to list (LISTED) after the tombstone was put: whoever folds what stood there before commits in vain
+    a document whose revision equals its row's is folded, and a tombstone that kills nothing is buried. But it may have been
+    put since (what a bulk update puts back in front of its row is as that row): whoever has listed what stood there before
+    could still fold that. So its fence is a commit of a compaction that says that it began to list (LISTED) after the object
+    was put: others commit in vain
+    it may go once every commit that took rows away, or moved them, is older than the grace period
 """
 
 from __future__ import annotations
