@@ -230,8 +230,8 @@ class _Scan:
 
     def _best_in(self, source: Source, number: int, pack: Packed) -> list[pa.Table]:
         groups = list(source.reader.groups if source.groups is None else source.groups(source.reader))
-        columns = columns_for(self._expression, self._query.sort_specs, source.reader.shape.kinds, pack.rest_names)
-        columns = sorted(columns | self._front.needs)
+        asked = columns_for(self._expression, self._query.sort_specs, source.reader.shape.kinds, pack.rest_names)
+        columns = sorted(asked | self._front.needs)
         found = []
         for window in windows(groups, GROUPS):
             table = self._front.visible(source.reader.read(window, columns, hold=True))

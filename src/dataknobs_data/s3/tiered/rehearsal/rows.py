@@ -12,7 +12,7 @@ from dataknobs_data.s3.rehearsal.script import Matches, Script
 from dataknobs_data.s3.table.groups import group_facts
 from dataknobs_data.s3.table.packs import GROUP_BYTES
 from dataknobs_data.s3.table.parquet import end_of
-from dataknobs_data.s3.table.prune import PackFacts, must_match
+from dataknobs_data.s3.table.prune import PackFacts, may_match, must_match
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import ID, METADATA, SYSTEM
 from dataknobs_data.s3.table.spans import GAP_MAX
@@ -54,7 +54,7 @@ class RowsOf:
         self._note(reader, groups)
         if columns is None:
             return pa.table({ID: pa.array([], pa.string())})
-        new = [group for group in groups if group not in self._counts]
+        new = [group for group in (reader.groups if self._sorts else groups) if group not in self._counts]
         self._counts.update(zip(new, self._counted(reader, new), strict=True))
         ids = [id for group in groups for id in self._ids(reader, group)]
         table = pa.table({ID: pa.array(ids, pa.string())})
@@ -79,14 +79,19 @@ class RowsOf:
         return [f"{low}{_MADE_UP}{group}:{row:05d}" for row in range(self._counts[group])]
 
     # ------------------------------------------------------------------ how many
+    @property
+    def _sorts(self) -> bool:
+        """Whether only the first few of all rows of the pack are found."""
+        return bool(self.script.query.sort_specs) and self.script.query.limit_value is not None
+
     def _counted(self, reader: PackReader, groups: Sequence[int]) -> list[int]:
         query = self.script.query
         matching = [self._matching(reader, group) for group in groups]
-        if query.sort_specs and query.limit_value is not None:
-            first = query.offset_value + query.limit_value
-            counted = [(count, self._facts(reader, group)) for group, count in zip(groups, matching, strict=True)]
-            return best_counts(self.script.matches, query.sort_specs[0], first, counted, stride_of(reader))
-        return matching
+        if not groups or not self._sorts:
+            return matching
+        first = query.offset_value + (query.limit_value or 0)
+        counted = [(count, self._facts(reader, group)) for group, count in zip(groups, matching, strict=True)]
+        return best_counts(self.script.matches, query.sort_specs[0], first, counted, stride_of(reader))
 
     def _facts(self, reader: PackReader, group: int) -> PackFacts:
         return group_facts(reader, group, self._pack.rest_names, self._pack.stats)
@@ -97,6 +102,8 @@ class RowsOf:
         if expression is None:
             return 0 if self.script.query.limit_value is None else rows
         facts = self._facts(reader, group)
+        if not may_match(expression, facts):
+            return 0
         if matches in (Matches.ALL, Matches.VAIN) or must_match(expression, facts):
             return self._likely(rows)
         if matches is Matches.LIKELY:
