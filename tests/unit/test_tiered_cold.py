@@ -145,7 +145,7 @@ def test_waiting_ends_at_its_timeout() -> None:
     assert str(status).startswith(f"{world.packs[0]}: restored until")
 
 
-def test_nobody_may_see_how_the_others_stand(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_may_see_how_the_others_stand(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     world = ColdWorld()
     db = world.freeze(0, 2)
 
@@ -158,6 +158,11 @@ def test_nobody_may_see_how_the_others_stand(monkeypatch: pytest.MonkeyPatch) ->
     found = db.search(archived="skip")
     assert [record.id for record in found] == ["b0", "b1", "b2", "b3"]
     assert [one.context["key"] for one in found.errors] == [world.packs[0], world.packs[2]]
+    caplog.clear()
+    assert len(list(db.select_query("SELECT v FROM S3Object", archived="skip"))) == 4
+    assert [world.packs[0] in caplog.messages[0], world.packs[2] in caplog.messages[1]] == [True, True], (
+        "packs, no records"
+    )
 
 
 def test_threads_never_make_an_answer_of_what_is_left() -> None:
