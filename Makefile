@@ -25,10 +25,10 @@ demo: $(VENV)/.for-demo  ## real flights from a real PostgreSQL into a real S3 s
 	$(PY) demo/flights.py
 
 test: install  ## the whole suite, as in CI (minutes)
-	$(PYTEST) -n 2
+	$(PYTEST) -n 2 --dist worksteal
 
 check: lint types  ## the quick part, without servers: lint, types, unit tests (under a minute)
-	$(PYTEST) -n 2 -m "not server and not soak" tests/unit
+	$(PYTEST) -n 2 -m "not server and not soak and not thorough" tests/unit
 
 lint: install  ## style and likely bugs (ruff)
 	$(PY) -m ruff check .
@@ -41,7 +41,7 @@ parity: install $(PARITY)/.for-parity  ## optional: what is promised on every st
 	$(PYTEST) -p tests.parity.plugin tests/conformance tests/requirement
 
 soak: install  ## the suite with a hundred times the random examples, and the tests that take minutes (an hour)
-	$(PYTEST) -n 2 -m "" --timeout=3600 --hypothesis-profile=soak
+	$(PYTEST) -n 2 --dist worksteal -m "" --timeout=3600 --hypothesis-profile=soak
 
 bench: $(VENV)/.for-bench  ## how fast it is beside its own parts, on a SeaweedFS of its own
 	set -e; for program in benchmarks/*.py; do $(PY) $$program; done

@@ -15,6 +15,8 @@ from dataknobs_data.records import Record
 from tests.unit.test_s3_explain_work import check, check_range, records, spent
 from tests.unit.tiered_fakes import Processes
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture(scope="module")
 def filled() -> Iterator[Processes]:

@@ -21,6 +21,8 @@ from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.log_fakes import KEYS
 from tests.unit.tiered_fakes import Processes
 
+pytestmark = pytest.mark.thorough
+
 CITIES = ("Aachen", "Berlin", "Celle", "Dresden")
 
 

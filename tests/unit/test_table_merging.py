@@ -25,6 +25,8 @@ from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import BORN, ID, Shape, grow
 from dataknobs_data.s3.table.spans import Span
 
+pytestmark = pytest.mark.thorough
+
 NOW = "2026-01-01T00:00:00.000000Z"
 SHAPE = Shape((("n", "long"), ("name", "string"), ("ratio", "double")))
 

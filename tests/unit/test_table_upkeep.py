@@ -274,6 +274,7 @@ def test_cleaning_in_the_middle_of_an_opening(times: int) -> None:
 CRASHES = [(nth, before) for nth in range(1, 40) for before in (True, False)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", [Kind.NETWORK, Kind.DENIED])
 def test_commits_checkpoints_and_cleaning_that_end_at_any_request(kind: Kind) -> None:
     """NETWORK: an answer that is lost; DENIED: the process ends there, for nothing is tried again."""
@@ -318,6 +319,7 @@ def add_once(log: Log, path: str) -> None:
 # ---------------------------------------------------------------------------------------------- all of it
 @given(st.integers(0, 2**32))
 @settings(max_examples=40)
+@pytest.mark.thorough
 def test_any_sequence_is_what_a_dict_says(seed: int) -> None:
     dice = random.Random(seed)
     table = Table()
@@ -358,6 +360,7 @@ def test_any_sequence_is_what_a_dict_says(seed: int) -> None:
         assert not snapshot.removed.keys() & expected.keys()
 
 
+@pytest.mark.thorough
 def test_ten_thousand_commits_are_opened_by_their_checkpoint() -> None:
     table = Table()
     log = table.made()

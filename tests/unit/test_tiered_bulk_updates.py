@@ -300,6 +300,7 @@ def check_after_rival(found: dict[str, Any], bulk: str, rival: str) -> None:
         assert found[id] == {"v": "theirs" if rival == "updates others in bulk" else "old"}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rival", RIVALS)
 @pytest.mark.parametrize("bulk", BULKS)
 def test_a_rival_at_every_request(bulk: str, rival: str) -> None:
@@ -379,6 +380,7 @@ def test_packs_that_others_did_not_touch_are_not_made_anew_again(all_of_us: Proc
 
 
 # ---------------------------------------------------------------------------------------------- deaths
+@pytest.mark.thorough
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("bulk", BULKS)
 def test_death_at_every_request(bulk: str, before: bool) -> None:
@@ -418,6 +420,7 @@ def test_death_at_every_request(bulk: str, before: bool) -> None:
     assert nth > 8
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("bulk", BULKS)
 def test_a_lost_answer_at_every_request(bulk: str, before: bool) -> None:
@@ -478,6 +481,7 @@ def test_a_store_that_fails_for_good_at_every_request(bulk: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- as if one by one
+@pytest.mark.thorough
 @pytest.mark.parametrize("seed", range(8))
 def test_random_sequences_are_as_if_done_one_by_one(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dice = random.Random(seed)

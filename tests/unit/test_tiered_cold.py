@@ -282,6 +282,7 @@ def test_a_dead_load_in_an_archive_does_not_stop_compaction() -> None:
 
 
 # ---------------------------------------------------------------------------------------------- companions
+@pytest.mark.thorough
 def test_whoever_dies_while_companions_are_written_leaves_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexing, "PACKS_AT_ONCE", 2)
     model, last = ColdWorld(companions=False), 0
@@ -311,6 +312,7 @@ def test_whoever_dies_while_companions_are_written_leaves_no_harm(monkeypatch: p
         last += 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("before", [True, False])
 def test_lost_answers_while_companions_are_written(before: bool) -> None:
     for nth in range(1, 50):
@@ -335,6 +337,7 @@ RIVALS: dict[str, Callable[[S3Database], object]] = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rival", RIVALS)
 def test_companions_beside_rivals(rival: str) -> None:
     """Somebody acts at each request."""

@@ -668,6 +668,7 @@ def mixed() -> TieredWorld:
     return world
 
 
+@pytest.mark.thorough
 def test_readers_see_the_same_at_every_request() -> None:
     world = mixed()
     other, db = world.open(), world.open()
@@ -696,6 +697,7 @@ def test_readers_see_the_same_at_every_request() -> None:
     assert not world.hot()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("applied", "full"), [(False, True), (True, False)])
 def test_it_may_end_at_any_request(applied: bool, full: bool) -> None:
     start = mixed()
@@ -732,6 +734,7 @@ def rests_after(world: TieredWorld) -> dict[str, object]:
 
 
 # ---------------------------------------------------------------------------------------------- memory
+@pytest.mark.thorough
 def test_documents_to_fold_take_bounded_memory() -> None:
     world = TieredWorld(cache_bytes=1 << 20)
     db = world.open()

@@ -15,6 +15,8 @@ from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from tests.unit.versioned_world import VersionedWorld
 
+pytestmark = pytest.mark.thorough
+
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 IDS = [f"r{number}" for number in range(12)]
 State = Mapping[str, int]
