@@ -275,3 +275,15 @@ def test_a_first_commit_whose_answer_was_lost_is_not_called_failed(look: str) ->
         db.batch_create([Record({"v": 1}), Record({"v": 2})])
     assert len(sent) == 1
     assert world.pack_files() == 1, "the commit may name it"
+
+
+# ------------------------------------------------------------------ ids that are too long
+@pytest.mark.parametrize("verb", ["batch_create", "batch_upsert"])
+@pytest.mark.parametrize("id", ["x" * 1100, "é" * 512, "a/" * 200 + "y" * 700])
+def test_an_id_that_no_key_can_hold_fails_alone_in_bulk(verb: str, id: str) -> None:
+    """On AWS, too, where parts between slashes may be of any length: nobody could read such a record again, or delete it."""
+    db = TieredWorld().open()
+    with pytest.raises(BatchError, match="1 of 4") as caught:
+        getattr(db, verb)([*own(3), *records(id)])
+    assert "too long" in str(caught.value.failed[3][1])
+    assert list(seen(db)) == ["r0000", "r0001", "r0002"]

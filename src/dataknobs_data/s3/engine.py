@@ -253,7 +253,8 @@ class S3Engine(Engine):
 
     def _check_key(self, id: str) -> None:
         """Says before sending what this store cannot hold."""
-        if self._place.is_aws or longest_segment_bytes(self._keys.record(id)) <= LONG_SEGMENT_BYTES:
+        key = self._keys.record(id)
+        if self._place.is_aws or longest_segment_bytes(key) <= LONG_SEGMENT_BYTES:
             return
         with self._preparing, translated(f"looking whether the store holds ids as long as {id[:40]!r}…", self._place):
             if self._long_segments is None:
