@@ -248,6 +248,15 @@ def test_packs_with_companions_that_can_be_read_are_updated_in_bulk() -> None:
     assert [world.values()[f"a{n}"] for n in range(4)] == ["new"] * 4
 
 
+def test_companions_bring_no_rows() -> None:
+    """The commit that names them says of each pack what is known of it, and of no new one."""
+    world = ColdWorld(companions=False)
+    db = world.open()
+    assert db._maintenance().index().packs == 3
+    entry = db.log()[0]
+    assert (entry.operation, entry.rows, entry.rows_removed, entry.packs_added, entry.bytes) == ("INDEX", 0, 0, 0, 0)
+
+
 # ---------------------------------------------------------------------------------------------- dead loads
 def test_a_dead_load_in_an_archive_does_not_stop_compaction() -> None:
     world = ColdWorld()

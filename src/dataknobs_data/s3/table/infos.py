@@ -18,8 +18,11 @@ ROWS, ROWS_REMOVED = "numOutputRows", "numRemovedRows"
 
 
 def metrics_of(actions: Sequence[Action], packs: Mapping[str, Add]) -> dict[str, str]:
-    """How many files and rows come and go by these actions; `packs`: of the table before. A number nobody knows is left out."""
-    added = [action for action in actions if isinstance(action, Add)]
+    """How many files and rows come and go by these actions; `packs`: of the table before. A number nobody knows is left out.
+
+    Of a pack that is there already an action only says something else: it does not come.
+    """
+    added = [action for action in actions if isinstance(action, Add) and action.path not in packs]
     removed = [action for action in actions if isinstance(action, Remove)]
     found = {
         "numAddedFiles": len(added),

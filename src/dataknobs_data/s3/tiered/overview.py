@@ -174,7 +174,14 @@ def history(log: Log, snapshot: Snapshot, limit: int, deadline: Deadline | None 
 
 
 def _log_entry(entry: Entry, at: datetime) -> LogEntry:
-    added = [Packed(action, Shape()) for action in entry.actions if isinstance(action, Add)]
+    removed = [action for action in entry.actions if isinstance(action, Remove)]
+    moves = any(not action.data_change for action in removed)  # as OPTIMIZE of other programs
+    added = [
+        Packed(action, Shape())
+        for action in entry.actions
+        if isinstance(action, Add)
+        and (action.data_change or moves)  # else it says something else of a pack that is there
+    ]
     info = entry.commit.info or {}
     operation, parameters = info.get("operation"), info.get("operationParameters")
     return LogEntry(
@@ -185,7 +192,7 @@ def _log_entry(entry: Entry, at: datetime) -> LogEntry:
         parameters=parameters if isinstance(parameters, dict) else {},
         rows=_rows(pack.stats.records if pack.stats else None for pack in added),
         packs_added=len(added),
-        packs_removed=sum(isinstance(action, Remove) for action in entry.actions),
+        packs_removed=len(removed),
         bytes=sum(pack.size for pack in added),
         rows_removed=metric(info, ROWS_REMOVED),
         author=info.get(AUTHOR),
