@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import tests.servers
+from dataknobs_data.exceptions import IncompatibleStoreError
 from tests.servers import LocalStackServer
 
 SERVERS = ("seaweed", "moto_server")
@@ -21,11 +22,15 @@ CONDITION = "LocalStack has no conditional DELETE: it looks first, and cannot de
 KMS = "LocalStack's KMS is a service of its own, which is not started (4.13.1 fails to make a key with these packages)"
 SLOW = "moto's restores can be made slow; LocalStack's are done at once"
 BETTER = "the test is about what SeaweedFS or moto lacks, and LocalStack has it"
+ESCAPED = "LocalStack holds the start of a listing against keys as URLs spell them (4.13.1), so it lists nothing behind it"
 BLOCKED = "a new bucket's public access is blocked, as on AWS"
 DIFFERENT = {
     "test_an_archived_record_says_what_to_do_and_can_be_replaced_unread": CONDITION,
     "test_a_large_record_is_uploaded_in_parts": CONDITION,
     "test_of_racing_deleters_one_is_told_deleted": CONDITION,
+    "test_prefixes_that_urls_escape[\\xfc/": ESCAPED,
+    "test_prefixes_that_urls_escape[a+b=c&d/": ESCAPED,
+    "test_prefixes_that_urls_escape[q?x/": ESCAPED,
     "test_encryption_is_asked_for_with_every_record[SSE-KMS": KMS,
     "test_encryption_is_asked_for_with_every_record[aws:kms": KMS,
     "test_kms_both_ways[SSE-KMS-": KMS,
@@ -105,6 +110,16 @@ def _chosen(items: list[pytest.Item]) -> Iterator[pytest.Item]:
         if (str(item.path), name) not in seen:
             seen.add((str(item.path), name))
             yield item
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Compaction says that it needs a conditional DELETE: whatever compacts is expected to fail by that."""
+    report: Any = yield
+    error = call.excinfo.value if call.excinfo else None
+    if isinstance(error, IncompatibleStoreError) and error.context.get("condition") == "conditional DELETE":
+        report.outcome, report.wasxfail = "skipped", CONDITION
+    return report
 
 
 def pytest_unconfigure() -> None:
