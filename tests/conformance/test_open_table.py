@@ -199,7 +199,7 @@ def test_packs_that_are_gone_or_damaged_are_no_empty_answer(bench: S3Bench) -> N
     body = bytearray(bench.client.get_object(Bucket=bench.bucket, Key=key)["Body"].read())
     body[200] ^= 1
     bench.client.put_object(Bucket=bench.bucket, Key=key, Body=bytes(body))
-    with pytest.raises(OSError):  # what is damaged, and so what is said, depends on the bytes
+    with pytest.raises(OSError, match=r"."):  # what is damaged, and so what is said, depends on the bytes
         dataset.to_table()
     bench.client.delete_object(Bucket=bench.bucket, Key=key)
     with pytest.raises(SnapshotExpiredError, match="vacuumed"):
