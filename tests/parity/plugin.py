@@ -22,7 +22,9 @@ CONDITION = "LocalStack has no conditional DELETE: it looks first, and cannot de
 KMS = "LocalStack's KMS is a service of its own, which is not started (4.13.1 fails to make a key with these packages)"
 SLOW = "moto's restores can be made slow; LocalStack's are done at once"
 BETTER = "the test is about what SeaweedFS or moto lacks, and LocalStack has it"
-ESCAPED = "LocalStack holds the start of a listing against keys as URLs spell them (4.13.1), so it lists nothing behind it"
+ESCAPED = (
+    "LocalStack holds the start of a listing against keys as URLs spell them (4.13.1), so it lists nothing behind it"
+)
 BLOCKED = "a new bucket's public access is blocked, as on AWS"
 DIFFERENT = {
     "test_an_archived_record_says_what_to_do_and_can_be_replaced_unread": CONDITION,
