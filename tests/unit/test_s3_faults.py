@@ -186,7 +186,10 @@ def test_every_kind_of_fault_has_its_public_error(kind: Kind) -> None:
         (Kind.UNREACHABLE, "check endpoint_url, region and network"),
         (Kind.NO_BUCKET, "create it (aws s3 mb s3://NAME), correct the name, or set create_bucket: true"),
         (Kind.THROTTLED, "wait and try again, or lower max_workers"),
-        (Kind.ARCHIVED, "restore it first (db.restore(error) with this error, db.restore(id), or dataknobs-data restore)"),
+        (
+            Kind.ARCHIVED,
+            "restore it first (db.restore(error) with this error, db.restore(id), or dataknobs-data restore)",
+        ),
         (Kind.UNSUPPORTED, "use a store that implements it"),
     ],
 )
