@@ -295,6 +295,59 @@ def test_values_that_are_too_large(sql: str) -> None:
         rows(sql)
 
 
+@pytest.mark.parametrize(
+    "name", ["levenshtein", "editdist3", "damerau_levenshtein", "jaro_similarity", "jaro_winkler_similarity"]
+)
+def test_texts_too_long_to_be_compared_within_a_timeout(name: str) -> None:
+    sql = f"SELECT sum({name}(repeat('a', 12000) || i, repeat('b', 12000))) FROM range(2048) t(i)"
+    with pytest.raises(QueryError, match="lengths make at most"):
+        rows(sql)
+    assert value(f"SELECT {name}(NULL, 'abc')") is None
+    assert value(f"SELECT {name}(repeat('a', 1000), repeat('a', 1000))") in (0, 1.0)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT '[1]'::JSON::VARIANT", "SELECT TRY_CAST('1' AS STRUCT(a VARIANT[]))", "SELECT CAST(MAP {} AS MAP(VARCHAR, variant))",
+        "SELECT variant_typeof('[1]')", "SELECT '1'::BIGNUM", "SELECT '1'::\"varint\"",
+    ],
+)  # fmt: skip
+def test_types_that_end_the_process_or_no_timeout_ends(sql: str) -> None:
+    assert "is not possible here" in refused(sql)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT " + "+".join(["n"] * count) + " FROM S3Object" for count in (400, 900)
+    ] + [
+        "SELECT " + "CASE WHEN true THEN " * 400 + "1" + " END" * 400, "SELECT " + "[" * 900 + "]" * 900,
+        "SELECT * FROM " + "(SELECT * FROM " * 900 + "S3Object" + ")" * 900,
+    ],
+)  # fmt: skip
+def test_statements_that_are_nested_too_deeply(sql: str) -> None:
+    assert "nested too deeply" in refused(sql)
+
+
+def test_statements_that_are_nested_deeply() -> None:
+    relation = Plain(TABLE, ["n"])
+    assert rows("SELECT *, " + "+".join(["n"] * 100) + " AS s FROM S3Object", S3Object=relation)[0]["s"] == 100
+
+
+def test_names_with_very_many_parts() -> None:
+    assert "more than 100 parts" in refused("SELECT s" + ".n" * 20_000 + " FROM S3Object s")
+
+
+def test_types_that_arrow_cannot_hold() -> None:
+    with pytest.raises(DatabaseOperationError, match="Recursion level"):
+        rows("SELECT NULL::INT" + "[]" * 100)
+
+
+def test_nothing_is_drawn_on_standard_output() -> None:
+    assert value("SELECT current_setting('enable_progress_bar')") is False
+
+
 def test_functions_with_bounds_do_what_they_did() -> None:
     assert rows(
         "SELECT repeat('ab', 2) AS a, repeat([1], 2) AS b, repeat(NULL, 2) AS c, lpad('1', 3, '0') AS d, rpad('1', 3, '0') AS e, "

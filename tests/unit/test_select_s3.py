@@ -176,3 +176,8 @@ def test_what_stands_in_quotes_stays(text: str) -> None:
     assert rows(
         f"SELECT {text} AS x -- S3Object[*].a `\n FROM S3Object[*] /* S3Object[*].b ` */", S3Object=Plain(table)
     ) == [{"x": expected.get(text, "S3Object[*]")}]
+
+
+def test_a_backslash_in_a_text_that_stands_right_behind_a_word() -> None:
+    sql = r"WITH t AS (SELECT 1 WHERE 'a' LIKE'\') SELECT venuecity FROM S3Object[*] WHERE venuecity = 'Chicago'"
+    assert rows(sql, S3Object=venues()) == [{"venuecity": "Chicago"}]

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from dataknobs_data.exceptions import QueryError
 from dataknobs_data.select.rewriting import Bound
 from tests.unit.select_tables import Plain, rows, run
 
@@ -279,6 +280,37 @@ def deep() -> Plain:
 )  # fmt: skip
 def test_paths_become_columns(sql: str, expected: list[dict[str, object]]) -> None:
     assert rows(sql, people=deep()) == expected
+
+
+INNER = "(SELECT {'city': 'inner'} AS address)"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        (f"SELECT (SELECT address.city FROM {INNER} q) AS c FROM people LIMIT 1", "inner"),
+        (f"SELECT (SELECT address.city FROM {INNER} AS q(address)) AS c FROM people LIMIT 1", "inner"),
+        (f"SELECT (SELECT address.city FROM (SELECT * FROM {INNER})) AS c FROM people LIMIT 1", "inner"),
+        (f"WITH q AS {INNER} SELECT (SELECT address.city FROM q) AS c FROM people LIMIT 1", "inner"),
+        ("WITH q(address) AS (SELECT {'city': 'inner'}) SELECT (SELECT address.city FROM q) AS c FROM people LIMIT 1", "inner"),
+        ("SELECT (SELECT address.city FROM (VALUES ({'city': 'inner'})) v(address)) AS c FROM people LIMIT 1", "inner"),
+        ("SELECT (SELECT address.city FROM unnest([{'city': 'inner'}]) AS u(address)) AS c FROM people LIMIT 1", "inner"),
+        ("WITH RECURSIVE r(address) AS (SELECT {'city': 'inner'} UNION SELECT address FROM r) SELECT (SELECT address.city FROM r) AS c FROM people LIMIT 1", "inner"),
+        (f"SELECT (SELECT address.city || q.address.city FROM {INNER} q) AS c FROM people LIMIT 1", "innerinner"),
+        ("SELECT (SELECT address.city FROM (SELECT {'city': 'inner'} AS address) r(other)) AS c FROM people LIMIT 1", "A"),
+        ("SELECT c FROM people, LATERAL (SELECT address.city AS c, 1 AS address) q LIMIT 1", "A"),
+        ("SELECT people.address.city AS c FROM people, (SELECT {'city': 'inner'} AS address) q LIMIT 1", "A"),
+        ("SELECT array(SELECT address.city FROM people WHERE address.city IS NOT NULL ORDER BY 1 DESC)[1] AS c", "C"),
+    ],
+)  # fmt: skip
+def test_the_nearest_source_with_a_name_has_it(sql: str, expected: str) -> None:
+    assert rows(sql, people=deep()) == [{"c": expected}]
+
+
+@pytest.mark.parametrize("from_", [f"people, {INNER} q", f"{INNER} q JOIN people ON true"])
+def test_a_path_that_a_subquery_beside_has_too(from_: str) -> None:
+    with pytest.raises(QueryError, match=r"'address.city' may be of people or q: write people\.… for one"):
+        rows(f"SELECT address.city FROM {from_}", people=deep())
 
 
 def test_columns_with_parts_are_duckdbs_own() -> None:

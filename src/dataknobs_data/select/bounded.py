@@ -1,8 +1,10 @@
-"""Functions that make large values of small ones, kept within bounds.
+"""Functions that make large values of small ones, or take very long over two, kept within bounds.
 
 DuckDB counts the memory of tables, sorts and groups, but not that of single values while it works on some thousand rows of
 them (seen in 2.0.0: `repeat('x', 1000000000)` over ten rows takes 10 GB under a limit of 256 MB). Macros of the same names stand
 before these functions, and refuse what is too much.
+
+Nor can it be interrupted within such rows: two texts of 16,000 characters each take `levenshtein` half a second.
 
 Statements that put large values together from ever larger ones, step by step, are not held up by this.
 """
@@ -22,16 +24,17 @@ SHARE = 8
 """Of a statement's memory, an eighth may go to such values of so many rows."""
 
 _REFUSE = "error('{name}() makes more than {most}, the most that memory_limit allows for')"
+_REFUSE_LONG = "error('{name}() compares texts whose lengths make at most {most} when multiplied')"
 _AT_MOST = f"(list_transform([{{n}}], lambda n: CASE WHEN n > {{most}} THEN {_REFUSE} ELSE n END))[1]"
 
 
-def _both(arguments: str, size: str, call: str) -> str:
+def _both(arguments: str, size: str, call: str, refuse: str = _REFUSE) -> str:
     """A macro whose arguments are evaluated once though they are looked at twice: they may be random()."""
     names = [name.strip() for name in arguments.split(",")]
     packed = ", ".join(f"{name} := {name}" for name in names)
     return (
         f"({arguments}) AS (list_transform([struct_pack({packed})], "
-        f"lambda a: CASE WHEN {size} > {{most}} THEN {_REFUSE} ELSE system.main.{call} END))[1]"
+        f"lambda a: CASE WHEN {size} > {{most}} THEN {refuse} ELSE system.main.{call} END))[1]"
     )
 
 
@@ -50,6 +53,15 @@ def _series(name: str) -> tuple[str, ...]:
 
 def _padded(name: str) -> tuple[str, ...]:
     return (f"(s, n, p) AS system.main.{name}(s, {_AT_MOST.replace('{n}', 'n')}, p)",)
+
+
+def _compared(name: str) -> tuple[str, ...]:
+    return (_both("s, t", "strlen(a.s) * strlen(a.t)", f"{name}(a.s, a.t)", _REFUSE_LONG),)
+
+
+def _scored(name: str) -> tuple[str, ...]:
+    scored = _both("s, t, c", "strlen(a.s) * strlen(a.t)", f"{name}(a.s, a.t, a.c)", _REFUSE_LONG)
+    return *_compared(name), scored
 
 
 _TEXTS: dict[str, tuple[str, ...]] = {
@@ -72,6 +84,12 @@ _LISTS: dict[str, tuple[str, ...]] = {
     "list_resize": _resized("list_resize"),
     "array_resize": _resized("array_resize"),
 }
+_PAIRS: dict[str, tuple[str, ...]] = {
+    **{name: _compared(name) for name in ("levenshtein", "editdist3", "damerau_levenshtein")},
+    **{name: _scored(name) for name in ("jaro_similarity", "jaro_winkler_similarity")},
+}
+CELLS = 1 << 20
+"""Of the table in which two texts are compared: for `ROWS` of them that takes seconds."""
 
 _WIDTH = re.compile(r"\d{4}|\{[^}]*\{|\*")
 
@@ -81,7 +99,7 @@ def macros(functions: Collection[str], memory_bytes: int) -> list[str]:
     text = max(1024, memory_bytes // (SHARE * ROWS))
     return [
         f"CREATE TEMP MACRO {name}{', '.join(overloads).replace('{most}', str(most)).replace('{name}', name)}"
-        for made, most in ((_TEXTS, text), (_LISTS, text // 4))
+        for made, most in ((_TEXTS, text), (_LISTS, text // 4), (_PAIRS, CELLS))
         for name, overloads in made.items()
         if name in functions
     ]

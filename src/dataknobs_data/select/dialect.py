@@ -13,7 +13,7 @@ from dataknobs_data.exceptions import QueryError
 
 _TOKENS = re.compile(
     r"""
-      (?P<other> [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
+      (?P<other> (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
     | (?<![\w$]) S3Object (?P<all> \s* \[ \s* \* \s* \] ) (?P<deeper> \s* [.\[] )?
     | ` (?P<instant> [^`]* ) `
     """,

@@ -46,10 +46,11 @@ def translated(memory_bytes: int, names: Names = tuple) -> Iterator[None]:
 
 
 def public_error(error: Exception, memory_bytes: int, names: Names = tuple) -> DataknobsDataError | None:
-    """None for an exception that is not DuckDB's."""
+    """None for an exception that is neither DuckDB's nor Arrow's."""
     found = _KIND.match(str(error))
     if found is None:
-        return DatabaseOperationError(f"SQL: {error}") if type(error).__module__.endswith("duckdb") else None
+        package = type(error).__module__.partition(".")[0].lstrip("_")
+        return DatabaseOperationError(f"SQL: {error}") if package in ("duckdb", "pyarrow") else None
     kind, text = found["kind"], found["text"].strip()
     if kind == "INTERRUPT":
         return out_of_time() if "maximum execution time" in text else DatabaseOperationError("SQL: it was interrupted")

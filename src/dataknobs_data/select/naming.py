@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataknobs_data.select.scopes import Name, Scope
+from dataknobs_data.exceptions import QueryError
+from dataknobs_data.select.scopes import Columns, Name, Scope
 from dataknobs_data.select.trees import Tree, text_of
+
+PARTS_MAX = 100
+"""Of a name with what is taken out of it."""
 
 
 def as_name(node: Tree, scope: Scope) -> Name | None:
@@ -19,6 +23,10 @@ def as_name(node: Tree, scope: Scope) -> Name | None:
     if innermost.get("class") != "COLUMN_REF":
         return None
     nodes = [*(inner for inner, _ in inside[1:]), node]
+    if len(innermost["column_names"]) + len(inside) > PARTS_MAX:
+        raise QueryError(
+            f"SQL: a name in the statement has more than {PARTS_MAX} parts: {innermost['column_names'][0]}.…"
+        )
     steps = [(step, key) for step, (_, key) in zip(nodes, inside, strict=True)] if inside else []
     return Name(node, scope, tuple(innermost["column_names"]), steps)
 
@@ -37,6 +45,24 @@ def listed_names(expression: Tree | None) -> list[str] | None:
         if all(isinstance(key, str) for key in keys):
             return [str(key) for key in keys]
     return None
+
+
+def outputs(select_list: list[Tree], scope: Scope) -> Columns:
+    """The names of what a SELECT gives, as far as it says them: not what a star has of records, which never are structs."""
+    names: list[str] = []
+    for item in select_list:
+        if item.get("class") == "STAR":
+            names += [name for source in scope.sources for name in source.columns]
+        elif item["alias"] or (name := as_name(item, scope)) is None:
+            names.append(item["alias"])
+        else:
+            names.append(str(name.parts[-1]))
+    return tuple(name.lower() for name in names)
+
+
+def renamed(columns: Columns, aliases: list[str]) -> Columns:
+    """With names given to the first of them."""
+    return *(alias.lower() for alias in aliases), *columns[len(aliases) :]
 
 
 def lambda_names(lhs: Tree) -> list[str]:

@@ -4,6 +4,9 @@ there: https://duckdb.org/docs/stable/data/json/sql_to_and_from_json. Whatever i
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import orjson
@@ -38,8 +41,28 @@ def _answer(connection: DuckDBPyConnection, sql: str) -> Tree:
         sql.encode()
     except UnicodeEncodeError:
         raise QueryError("SQL: the text holds a lone surrogate, which UTF-8 cannot hold") from None
-    answer: Tree = orjson.loads(connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0])
+    text = connection.execute("SELECT json_serialize_sql(?)", [sql]).fetchall()[0][0]
+    try:
+        answer: Tree = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        raise _too_deep() from None
     return answer
+
+
+@contextmanager
+def not_too_deep() -> Iterator[None]:
+    """Turns the end of Python's stack into QueryError: trees are gone through by functions that call themselves."""
+    try:
+        yield
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> QueryError:
+    return QueryError(
+        "SQL: the statement is nested too deeply, or a chain of operators in it is too long: take steps of it with WITH, and IN "
+        "or list functions in place of chains"
+    )
 
 
 def _refusal(connection: DuckDBPyConnection, sql: str, answer: Tree) -> QueryError:
@@ -66,6 +89,6 @@ def _place(sql: str, position: str | None) -> str:
 
 def unparsed(connection: DuckDBPyConnection, statement: Tree) -> str:
     """The SQL text of a tree."""
-    tree = orjson.dumps({"error": False, "statements": [statement]}).decode()
+    tree = json.dumps({"error": False, "statements": [statement]})  # orjson goes 254 levels deep
     text: str = connection.execute("SELECT json_deserialize_sql(?::JSON)", [tree]).fetchall()[0][0]
     return text

@@ -125,8 +125,10 @@ class Bound:
         """Of several relations that know the name, the one of the innermost SELECT."""
         for scope in name.scope.levels():
             here = [meaning for meaning in found if any(meaning.source is source for source in scope.sources)]
-            if len(here) > 1 and len(here[0].path) > 1:
-                sources = [meaning.source.name for meaning in here]
+            sources = [meaning.source.name for meaning in here]
+            if here and not here[0].start:
+                sources += [source.name for source in scope.others_with(name.names[0])]
+            if len(sources) > 1 and len(here[0].path) > 1:
                 raise QueryError(
                     f"SQL: {_label(here[0].path, full=True)!r} may be of {' or '.join(sources)}: write {sources[0]}.… for one"
                 )

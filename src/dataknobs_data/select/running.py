@@ -15,7 +15,7 @@ from dataknobs_data.select.dates import put_in_terms
 from dataknobs_data.select.dialect import for_duckdb
 from dataknobs_data.select.failures import out_of_time, translated
 from dataknobs_data.select.parameters import checked
-from dataknobs_data.select.parsing import parsed, unparsed
+from dataknobs_data.select.parsing import not_too_deep, parsed, unparsed
 from dataknobs_data.select.relation import Binding, Opener, Relation
 from dataknobs_data.select.results import BATCH_ROWS, Cursor, SqlResult
 from dataknobs_data.select.rewriting import bound
@@ -93,7 +93,7 @@ class Statement:
         self._check()
         sandbox = self._sandbox = Sandbox(self._limits)
         held.callback(sandbox.close)
-        with translated(self._limits.memory_bytes):
+        with translated(self._limits.memory_bytes), not_too_deep():
             statement = parsed(sandbox.connection, self._sql)
             changed = put_in_terms(statement)
             survey = surveyed(statement, self._known)
@@ -103,7 +103,7 @@ class Statement:
         names = bound(survey, relations)
         sql = self._sql
         if names.rewrite() or changed:
-            with translated(self._limits.memory_bytes):
+            with translated(self._limits.memory_bytes), not_too_deep():
                 sql = unparsed(sandbox.connection, statement)
         return self._carried_out(sql, values, relations, names.bindings, held)
 

@@ -47,6 +47,7 @@ class Sandbox:
         try:
             self.connection: DuckDBPyConnection = duckdb.connect(":memory:", config=self._settings(limits))
             self._set("TimeZone", "'UTC'")
+            self._set("enable_progress_bar", "false")  # it is drawn on standard output
             self._set("streaming_buffer_size", f"'{BUFFER_BYTES}B'")
         except BaseException:
             shutil.rmtree(self._folder, ignore_errors=True)

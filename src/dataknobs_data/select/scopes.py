@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from dataknobs_data.select.relation import Path
 from dataknobs_data.select.trees import Tree
 
+Columns = tuple[str, ...]
+"""Names in lower case."""
+
 
 @dataclass
 class Source:
@@ -16,11 +19,13 @@ class Source:
     name       what its columns may be qualified with
     relation   whose rows it is; None: a subquery, a function, a common table expression
     parameter  of a lambda, which stands before all columns of that name
+    columns    of one that is no relation, as far as the statement names them
     """
 
     name: str
     relation: str | None = None
     parameter: bool = False
+    columns: Columns = ()
 
 
 @dataclass
@@ -37,13 +42,24 @@ class Scope:
             yield scope
             scope = scope.outer
 
+    def within_reach(self, name: str) -> Iterator[Scope]:
+        """The levels where it may be looked for: none behind one whose subqueries have a column of that name."""
+        for scope in self.levels():
+            yield scope
+            if scope.others_with(name):
+                return
+
     def named(self, name: str) -> Source | None:
         """The nearest source of that name; case does not matter."""
-        for scope in self.levels():
+        for scope in self.within_reach(name):
             for source in scope.sources:
                 if source.name.lower() == name.lower():
                     return source
         return None
+
+    def others_with(self, column: str) -> list[Source]:
+        """Sources of this SELECT alone that are no relations and have such a column."""
+        return [source for source in self.sources if column.lower() in source.columns]
 
     def relations(self) -> list[Source]:
         """Sources of this SELECT alone that are relations."""
@@ -98,7 +114,7 @@ class Name:
             if source.relation is None:
                 return
             yield from ([Meaning(source, path, 1)] for path in shorter(self.parts[1:]))
-        visible = [source for scope in self.scope.levels() for source in scope.relations()]
+        visible = [source for scope in self.scope.within_reach(self.names[0]) for source in scope.relations()]
         yield from ([Meaning(source, path) for source in visible] for path in shorter(self.parts))
 
     def row_of(self) -> Source | None:

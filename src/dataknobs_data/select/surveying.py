@@ -12,23 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dataknobs_data.exceptions import QueryError
-from dataknobs_data.select.bounded import check_format
-from dataknobs_data.select.naming import as_name, lambda_names, listed_names
-from dataknobs_data.select.scopes import Name, Scope, Source, Star
+from dataknobs_data.select.naming import as_name, lambda_names, listed_names, outputs, renamed
+from dataknobs_data.select.refusals import check_function, check_table_function, check_type
+from dataknobs_data.select.scopes import Columns, Name, Scope, Source, Star
 from dataknobs_data.select.trees import Tree, reference
 from dataknobs_data.spelling import did_you_mean
 
-TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest", "json_each", "json_tree", "repeat", "repeat_row"})
-"""Those that make rows of their arguments alone. Others read files, settings, or memory (`arrow_scan` takes addresses)."""
+JSON_COLUMNS = ("key", "value", "type", "atom", "id", "parent", "fullkey", "path")
+"""Of `json_each` and `json_tree`: https://duckdb.org/docs/stable/data/json/json_functions."""
 
-REFUSED = frozenset(
-    {"to_aggregate_state", "finalize", "combine", "combine_aggr", "write_log", "json_serialize_plan", "create_sort_key",
-     "variant_bytes_to_variant", "bitstring_byte_comparable", "timetz_byte_comparable", "nextval", "setval", "currval",
-     "sleep_ms", "pg_sleep"}
-)  # fmt: skip
-"""Functions for the inside of an engine: they trust their arguments, leave something behind, or cannot be interrupted."""
-
-_Deferred = list[Callable[[], None]]
+_Deferred = list[Callable[[], object]]
+_Tables = Mapping[str, Columns]
+"""Common table expressions by their names in lower case, with the names of their columns."""
 
 
 @dataclass
@@ -55,7 +50,7 @@ def surveyed(statement: Tree, known: Mapping[str, str]) -> Survey:
     Raises QueryError for a table that is not known, and for what is refused.
     """
     surveyor = _Surveyor(known)
-    surveyor.query(statement["node"], None, frozenset())
+    surveyor.query(statement["node"], None, {})
     return surveyor.found
 
 
@@ -65,32 +60,34 @@ class _Surveyor:
         self.found = Survey()
 
     # ------------------------------------------------------------------------------------------ queries
-    def query(self, node: Tree, outer: Scope | None, tables: frozenset[str]) -> None:
-        """`tables`: names in lower case of common table expressions."""
+    def query(self, node: Tree, outer: Scope | None, tables: _Tables) -> Columns:
+        """The names of its columns, as far as it says them."""
         tables = self._expressions_of_with(node, outer, tables)
         scope = Scope(outer)
         match node["type"]:
             case "SELECT_NODE":
                 self._select(node, scope, tables)
+                return outputs(node["select_list"], scope)
             case "SET_OPERATION_NODE":
-                for child in node["children"]:
-                    self.query(child, outer, tables)
+                columns = [self.query(child, outer, tables) for child in node["children"]]
                 self._expression(node["modifiers"], scope, tables)
+                return columns[0]
             case "RECURSIVE_CTE_NODE":
-                inner = tables | {node["cte_name"].lower()}
-                self.query(node["left"], outer, inner)
-                self.query(node["right"], outer, inner)
+                name = node["cte_name"].lower()
+                first = renamed(self.query(node["left"], outer, {**tables, name: ()}), node["aliases"])
+                self.query(node["right"], outer, {**tables, name: first})
+                return first
             case other:
                 raise QueryError(f"SQL: only SELECT is carried out here, no {_words(other, '_QUERY_NODE', '_NODE')}")
 
-    def _expressions_of_with(self, node: Tree, outer: Scope | None, tables: frozenset[str]) -> frozenset[str]:
+    def _expressions_of_with(self, node: Tree, outer: Scope | None, tables: _Tables) -> _Tables:
         for entry in node["cte_map"]["map"]:
-            self.query(entry["value"]["query_node"], outer, tables)
+            columns = self.query(entry["value"]["query_node"], outer, tables)
             self._expression([entry["value"][key] for key in ("key_targets", "payload_aggregates")], Scope(), tables)
-            tables |= {entry["key"].lower()}
+            tables = {**tables, entry["key"].lower(): renamed(columns, entry["value"]["aliases"])}
         return tables
 
-    def _select(self, node: Tree, scope: Scope, tables: frozenset[str]) -> None:
+    def _select(self, node: Tree, scope: Scope, tables: _Tables) -> None:
         for later in self._source(node["from_table"], scope, tables):
             later()
         for item in node["select_list"]:
@@ -101,7 +98,7 @@ class _Surveyor:
             elif key not in ("cte_map", "from_table", "select_list"):
                 self._expression(part, scope, tables)
 
-    def _modifiers(self, modifiers: list[Tree], scope: Scope, tables: frozenset[str]) -> None:
+    def _modifiers(self, modifiers: list[Tree], scope: Scope, tables: _Tables) -> None:
         for modifier in modifiers:
             orders = modifier.get("orders", [])
             if len(orders) == 1 and orders[0]["expression"]["class"] == "STAR":
@@ -109,7 +106,7 @@ class _Surveyor:
             self._expression(modifier, scope, tables)
 
     # ------------------------------------------------------------------------------------------ FROM
-    def _source(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+    def _source(self, ref: Tree, scope: Scope, tables: _Tables) -> _Deferred:
         """Adds the sources of a FROM clause to `scope`; what is returned looks at its expressions, when all of them are there."""
         match ref["type"]:
             case "EMPTY":
@@ -120,8 +117,7 @@ class _Surveyor:
             case "JOIN":
                 return self._join(ref, scope, tables)
             case "SUBQUERY":
-                scope.sources.append(Source(ref["alias"]))
-                return [lambda: self.query(ref["subquery"]["node"], scope, tables)]
+                return self._subquery(ref, scope, tables)
             case "EXPRESSION_LIST":
                 scope.sources.append(Source(ref["alias"]))
                 return [lambda: self._expression(ref["values"], scope, tables)]
@@ -135,11 +131,12 @@ class _Surveyor:
             case other:
                 raise QueryError(f"SQL: FROM {_words(other, '_REF')} is not possible here")
 
-    def _table(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> None:
+    def _table(self, ref: Tree, scope: Scope, tables: _Tables) -> None:
         path = ref["qualified_name"]["path"]
         name: str = path[-1]
         if (len(path) == 1 or path[:-1] == ["recurring"]) and name.lower() in tables:
-            scope.sources.append(Source(ref["alias"] or name))
+            columns = renamed(tables[name.lower()], ref["column_name_alias"])
+            scope.sources.append(Source(ref["alias"] or name, columns=columns))
             return
         relation = self._known.get(name.lower()) if len(path) == 1 else None
         if relation is None:
@@ -157,7 +154,16 @@ class _Surveyor:
         self.found.tables.add(relation)
         scope.sources.append(Source(ref["alias"] or name, relation))
 
-    def _join(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+    def _subquery(self, ref: Tree, scope: Scope, tables: _Tables) -> _Deferred:
+        source, beside = Source(ref["alias"]), Scope(scope.outer, list(scope.sources))  # it sees what stands left of it
+        scope.sources.append(source)
+
+        def look() -> None:
+            source.columns = renamed(self.query(ref["subquery"]["node"], beside, tables), ref["column_name_alias"])
+
+        return [look]
+
+    def _join(self, ref: Tree, scope: Scope, tables: _Tables) -> _Deferred:
         before = len(scope.sources)
         later = [*self._source(ref["left"], scope, tables), *self._source(ref["right"], scope, tables)]
         members = [source for source in scope.sources[before:] if source.relation is not None]
@@ -168,21 +174,16 @@ class _Surveyor:
             )
         for name in ref["using_columns"]:
             self.found.names.append(Name(reference([name]), Scope(None, members), (name,), []))
-        return [*later, lambda: self._expression(ref["condition"], scope, tables)]
+        return [*later, lambda: self._expression([ref["condition"], ref.get("ranking_expression")], scope, tables)]
 
-    def _table_function(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+    def _table_function(self, ref: Tree, scope: Scope, tables: _Tables) -> _Deferred:
         name = ref["function"]["function_name"].lower()
-        if name not in TABLE_FUNCTIONS:
-            raise QueryError(
-                f"SQL: the table function {name}() is not possible here: {did_you_mean(name, TABLE_FUNCTIONS)}"
-                if name.partition("_")[0] not in ("read", "glob", "parquet", "sniff")
-                else f"SQL: {name}() is not possible here: files are not within reach",
-                name=name,
-            )
-        scope.sources.append(Source(ref["alias"] or name))
+        check_table_function(name)
+        columns = renamed(JSON_COLUMNS if name.startswith("json") else (name,), ref["column_name_alias"])
+        scope.sources.append(Source(ref["alias"] or name, columns=columns))
         return [lambda: self._expression(ref["function"]["arguments"], scope, tables)]
 
-    def _pivot(self, ref: Tree, scope: Scope, tables: frozenset[str]) -> _Deferred:
+    def _pivot(self, ref: Tree, scope: Scope, tables: _Tables) -> _Deferred:
         inner = Scope(scope.outer)
         later = self._source(ref["source"], inner, tables)
         if inner.relations():
@@ -197,7 +198,7 @@ class _Surveyor:
         return [*later, lambda: self._expression(expressions, inner, tables)]
 
     # ------------------------------------------------------------------------------------------ expressions
-    def _expression(self, part: Any, scope: Scope, tables: frozenset[str], *, listed: bool = False) -> None:
+    def _expression(self, part: Any, scope: Scope, tables: _Tables, *, listed: bool = False) -> None:
         if isinstance(part, list):
             for one in part:
                 self._expression(one, scope, tables)
@@ -210,7 +211,7 @@ class _Surveyor:
             else:
                 self._other(part, scope, tables)
 
-    def _other(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
+    def _other(self, part: Tree, scope: Scope, tables: _Tables) -> None:
         match part.get("class"):
             case "STAR":
                 self._star(part, scope, tables)
@@ -218,32 +219,25 @@ class _Surveyor:
             case "LAMBDA":
                 self._lambda(part, scope, tables)
                 return
-            case "POSITIONAL_REFERENCE":
+            case "POSITIONAL_REFERENCE" if scope.relations():
                 raise QueryError(f"SQL: #{part['index']} is not possible here: the fields of records have no order")
             case "PARAMETER":
                 self.found.parameters.add(part["identifier"])
             case "FUNCTION" | "WINDOW":
-                self._function(part)
+                check_function(part)
+                self.found.functions.add(part["function_name"].lower())
+            case "TYPE":
+                check_type(part)
         for one in part.values():
             self._expression(one, scope, tables)
 
-    def _function(self, part: Tree) -> None:
-        name = part["function_name"].lower()
-        if name in REFUSED or name.startswith("__internal") or part["qualified_name"]["path"][:-1]:
-            raise QueryError(
-                f"SQL: the function {'.'.join(part['qualified_name']['path'])}() is not possible here", name=name
-            )
-        if name in ("format", "printf"):
-            check_format(name, part["arguments"])
-        self.found.functions.add(name)
-
-    def _star(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
+    def _star(self, part: Tree, scope: Scope, tables: _Tables) -> None:
         self.found.stars.append(Star(part, scope))
         for name in listed_names(part["expr"]) or ():
             self.found.names.append(Name(reference([name]), scope, (name,), []))
         self._expression([part["replace_list"], part["expr"]], scope, tables)
 
-    def _lambda(self, part: Tree, scope: Scope, tables: frozenset[str]) -> None:
+    def _lambda(self, part: Tree, scope: Scope, tables: _Tables) -> None:
         """`x -> f(x)` makes a name of its own; but `->` may also take something out of JSON, and then its left side is a column."""
         arrow = part.get("syntax_type") == "SINGLE_ARROW"
         names = [Source(one, parameter=True) for one in lambda_names(part["lhs"])]
