@@ -167,11 +167,13 @@ def loads(setup: Setup, count: int, rounds: int) -> list[Race]:
     dicts = list(people(count))
     for number in range(rounds + 1):
         race.time("pyarrow encode + 1 PUT", lambda n=number: arrow_put(setup, n, dicts))  # type: ignore[misc]
+        with setup.database(f"load-{number}") as database:
+            race.time("batch_create, generated ids", lambda d=database: d.batch_create(dicts))  # type: ignore[misc]
         for how in ("generated", "ascending", "random"):
             ids = list(own_ids(count, how))
             with setup.database(f"load-{how}-{number}") as database:
                 records = (Record(data, id=id) for data, id in zip(dicts, ids, strict=True))
-                race.time(f"batch_create, {how} ids", lambda d=database, r=records: d.batch_create(r))  # type: ignore[misc]
+                race.time(f"batch_create of Records, {how} ids", lambda d=database, r=records: d.batch_create(r))  # type: ignore[misc]
         if HAS_LANCE:
             lance, name = setup.lance(), f"load{number}"
             race.time("LanceDB create_table", lambda c=lance.create_table, n=name: c(n, dicts))  # type: ignore[misc]

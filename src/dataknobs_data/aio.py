@@ -28,7 +28,7 @@ from typing import Any, ClassVar, ParamSpec, Self, TypeVar, get_type_hints
 
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
 from dataknobs_data.query import Query
-from dataknobs_data.records import Record
+from dataknobs_data.records import Record, RecordLike
 from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, windows
@@ -89,7 +89,7 @@ class AsyncDatabase:
         return f"<{type(self).__name__} of {self.sync!r}>"
 
     # ------------------------------------------------------------------ one record
-    async def create(self, record: Record) -> str:
+    async def create(self, record: RecordLike) -> str:
         """See SyncDatabase.create."""
         return await self._run(self.sync.create, record)
 
@@ -106,7 +106,7 @@ class AsyncDatabase:
         return await self._run(self.sync.update, id, record, expected_version=expected_version)
 
     async def upsert(
-        self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None
+        self, id: str | RecordLike, record: RecordLike | None = None, *, expected_version: str | None = None
     ) -> str:
         """See SyncDatabase.upsert."""
         return await self._run(self.sync.upsert, id, record, expected_version=expected_version)
@@ -141,7 +141,7 @@ class AsyncDatabase:
         return await self._run(self.sync.clear)
 
     # ------------------------------------------------------------------ batches
-    async def batch_create(self, records: Iterable[Record]) -> list[str]:
+    async def batch_create(self, records: Iterable[RecordLike]) -> list[str]:
         """See SyncDatabase.batch_create."""
         return await self._run(self.sync.batch_create, records)
 
@@ -153,7 +153,7 @@ class AsyncDatabase:
         """See SyncDatabase.batch_update."""
         return await self._run(self.sync.batch_update, updates)
 
-    async def batch_upsert(self, records: Iterable[Record | tuple[str, Record]]) -> list[str]:
+    async def batch_upsert(self, records: Iterable[RecordLike | tuple[str, RecordLike]]) -> list[str]:
         """See SyncDatabase.batch_upsert."""
         return await self._run(self.sync.batch_upsert, records)
 
@@ -183,7 +183,7 @@ class AsyncDatabase:
             await self._run(pull.close)
 
     async def stream_write(
-        self, records: Iterable[Record] | AsyncIterable[Record], config: StreamConfig | None = None
+        self, records: Iterable[RecordLike] | AsyncIterable[RecordLike], config: StreamConfig | None = None
     ) -> StreamResult:
         """See SyncDatabase.stream_write. Takes an asynchronous iterable too."""
         writer = await self._run(self.sync.stream_writer, config)

@@ -14,13 +14,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from dataknobs_data.batches import change_batch, delete_batch
-from dataknobs_data.creations import Creations, checked
+from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
 from dataknobs_data.matching import project
 from dataknobs_data.query import Query
-from dataknobs_data.records import Record
+from dataknobs_data.records import Record, RecordLike, as_record, checked
 from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, prefetched, windows
@@ -110,9 +110,10 @@ class SyncDatabase:
         return self._engine
 
     # ------------------------------------------------------------------ one record
-    def create(self, record: Record) -> str:
+    def create(self, record: RecordLike) -> str:
         """Stores a new record and returns its id: the record's own, or a generated one that sorts by time.
 
+        A mapping stands for the record of it, as in all that creates or upserts: `create(data)` is `create(Record(data))`.
         The caller's record is not changed. Raises DuplicateRecordError when the id is taken, RecordValidationError and
         SerializationError when the record cannot be stored; then nothing was written.
         """
@@ -137,7 +138,9 @@ class SyncDatabase:
         change = Change(Verb.UPDATE, check_id(id), checked(record), expected_version)
         return _raised(self._ready().apply_many([change])[0]) is not None
 
-    def upsert(self, id: str | Record, record: Record | None = None, *, expected_version: str | None = None) -> str:
+    def upsert(
+        self, id: str | RecordLike, record: RecordLike | None = None, *, expected_version: str | None = None
+    ) -> str:
         """Creates or replaces a record and returns its id: `upsert(record)`, or `upsert(id, record)`."""
         return self._change(self._upsertion(id if record is None else (id, record), expected_version)).id
 
@@ -182,8 +185,11 @@ class SyncDatabase:
         return self._ready().clear()
 
     # ------------------------------------------------------------------ batches
-    def batch_create(self, records: Iterable[Record]) -> list[str]:
+    def batch_create(self, records: Iterable[RecordLike]) -> list[str]:
         """Creates records and returns their ids in input order. Takes any iterable; of its records only ids are kept.
+
+        Dicts in their place are the fastest: a load makes no Record of them. Each has to be one of its own, for some
+        thousand are taken before they are read.
 
         Records that fail (an id that is taken, a value that cannot be stored) do not stop the others; then BatchError
         names each of them with its reason, and the ids that are in.
@@ -207,7 +213,7 @@ class SyncDatabase:
         """Updates (id, record) pairs; for each, whether there was a record. Failures and commits as in `batch_create`."""
         return change_batch(self._ready(), Verb.UPDATE, windows(updates, BATCH), _pair_updates).found()
 
-    def batch_upsert(self, records: Iterable[Record | tuple[str, Record]]) -> list[str]:
+    def batch_upsert(self, records: Iterable[RecordLike | tuple[str, RecordLike]]) -> list[str]:
         """Creates or replaces records, given bare or as (id, record), and returns their ids in input order.
 
         Failures and commits as in `batch_create`.
@@ -239,7 +245,7 @@ class SyncDatabase:
         records = _records(self._ready().scan(chosen, sink), chosen)
         return prefetched(windows(records, settings.batch_size), settings.prefetch)
 
-    def stream_write(self, records: Iterable[Record], config: StreamConfig | None = None) -> StreamResult:
+    def stream_write(self, records: Iterable[RecordLike], config: StreamConfig | None = None) -> StreamResult:
         """Writes records batch by batch, in bounded memory, and says what came of them.
 
         Records that fail are counted and named in the result (see StreamConfig.on_error and on_conflict). On a store that
@@ -271,10 +277,11 @@ class SyncDatabase:
     def _upsertion(self, item: Any, expected_version: str | None = None) -> Change:
         if isinstance(item, tuple):
             id, record = _pair(item)
-            return Change(Verb.UPSERT, check_id(id), checked(record), expected_version)
-        if checked(item).id is None:
-            return Change(Verb.UPSERT, self._runtime.new_id(), item, expected_version, generated=True)
-        return Change(Verb.UPSERT, check_id(item.id), item, expected_version)
+            return Change(Verb.UPSERT, check_id(id), as_record(record), expected_version)
+        record = as_record(item)
+        if (own := record.id) is None:
+            return Change(Verb.UPSERT, self._runtime.new_id(), record, expected_version, generated=True)
+        return Change(Verb.UPSERT, check_id(own), record, expected_version)
 
     def _change(self, change: Change) -> Document:
         document = _raised(self._ready().apply_many([change])[0])

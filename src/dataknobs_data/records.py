@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import reprlib
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from itertools import chain
 from typing import Any, Self
 
 from dataknobs_data.exceptions import RecordValidationError
@@ -121,11 +122,7 @@ class Record:
         if self._id is not None:
             return self._id
         candidate = self._metadata.get("id") if self._metadata else None
-        if candidate is None:
-            candidate = self._value("id")
-        if candidate is None:
-            candidate = self._value("record_id")
-        return None if candidate is None else str(candidate)
+        return _id_among(self._value) if candidate is None else str(candidate)
 
     @id.setter
     def id(self, id: Any) -> None:
@@ -314,6 +311,54 @@ class Record:
     def __repr__(self) -> str:
         values = ", ".join(f"{name!r}: {reprlib.repr(value)}" for name, value in self.data.items())
         return f"Record({{{values}}}, id={self.id!r})"
+
+
+RecordLike = Record | Mapping[str, Any]
+"""What databases store: a record, or a mapping `data` in the place of `Record(data)`."""
+
+
+def as_record(given: Any) -> Record:
+    """The record that `given` is or stands for. Raises RecordValidationError."""
+    if not isinstance(given, Record) and isinstance(given, Mapping):
+        return Record(given)
+    return checked(given)
+
+
+def checked(record: Any) -> Record:
+    """`record` if it is one. Raises RecordValidationError."""
+    if isinstance(record, Record):
+        return record
+    raise RecordValidationError(f"expected a Record, not {type(record).__name__}: wrap it as Record({{…}})")
+
+
+def id_of(given: Any) -> str | None:
+    """The id of the record that `given` is or stands for; None also where there is none."""
+    try:
+        return as_record(given).id
+    except RecordValidationError:
+        return None
+
+
+def are_plain_dicts(given: Collection[Any]) -> bool:
+    """Whether all are dicts of which `Record` would make records that are plain: it need not be made then."""
+    if set(map(type, given)) != {dict}:
+        return False
+    names: set[Any] = set().union(*given)
+    if "" in names or not all(isinstance(name, str) for name in names):
+        return False
+    return _FIELDS.isdisjoint(map(type, chain.from_iterable(map(dict.values, given))))
+
+
+def ids_in(plain_dicts: Iterable[dict[str, Any]]) -> list[str | None]:
+    """The ids that their records have."""
+    return [_id_among(data.get) if "id" in data or "record_id" in data else None for data in plain_dicts]
+
+
+def _id_among(value: Callable[[str], Any]) -> str | None:
+    candidate = value("id")
+    if candidate is None:
+        candidate = value("record_id")
+    return None if candidate is None else str(candidate)
 
 
 def ids_of(records: Iterable[Record]) -> list[str | None]:

@@ -15,7 +15,7 @@ from dataknobs_data.exceptions import (
     DataknobsDataError,
     DuplicateRecordError,
 )
-from dataknobs_data.records import Record
+from dataknobs_data.records import RecordLike
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import ConflictPolicy, StreamConfig, StreamResult
 
@@ -60,7 +60,7 @@ class StreamWriter:
     def __exit__(self, *exception: object) -> None:
         self.abandon()
 
-    def write(self, batch: Sequence[Record]) -> bool:
+    def write(self, batch: Sequence[RecordLike]) -> bool:
         """Takes one batch; False when the stream is to end here (timeout, or `on_error` said so)."""
         with self._turn:
             if self._stopped or self._out_of_time():

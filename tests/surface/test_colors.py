@@ -21,7 +21,7 @@ ONLY_SYNC = {"make_engine", "concurrency", "stream_windows", "stream_writer"}
 
 NOT_AWAITED = {"from_config", "from_backend"}
 STREAMS = {"stream_read": "AsyncGenerator[Record]"}
-WIDER = {("stream_write", "records"): "Iterable[Record] | AsyncIterable[Record]"}
+WIDER = {("stream_write", "records"): "Iterable[RecordLike] | AsyncIterable[RecordLike]"}
 """Where the asynchronous form takes more."""
 
 

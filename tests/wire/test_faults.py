@@ -657,7 +657,7 @@ CYCLE.append(CYCLE)
         (lambda db: db.read(""), RecordValidationError, "a record id must not be empty"),
         (lambda db: db.read(7), RecordValidationError, "a record id must be a string, not int: 7"),
         (lambda db: db.delete(None), RecordValidationError, "a record id must be a string, not NoneType"),
-        (lambda db: db.create({"a": 1}), RecordValidationError, "expected a Record, not dict: wrap it as Record({…})"),
+        (lambda db: db.create(["a", 1]), RecordValidationError, "expected a Record, not list: wrap it as Record({…})"),
         (lambda db: db.create(Record({"a": object()})), SerializationError, "the value at /data/a is a builtins.object, which has no faithful stored form"),
         (lambda db: db.create(Record({"a": {"b": [1, lambda: 0]}})), SerializationError, "the value at /data/a/b/1 is a builtins.function"),
         (lambda db: db.create(Record({"a": {1: 2}})), SerializationError, "the dict at /data/a has the key 1: keys must be strings"),

@@ -8,7 +8,7 @@ from typing import Literal
 from dataknobs_data.batches import MakeChanges
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.query import Query
-from dataknobs_data.records import Record
+from dataknobs_data.records import RecordLike
 from dataknobs_data.s3.archive.choosing import Chooser, Which
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished
@@ -64,7 +64,7 @@ class Explain:
         return Selection(self._engine, sql, params, skips=archived == "skip").estimate(prices or default_prices())
 
     def batch_create(
-        self, records: Iterable[Record], *, count: int | None = None, prices: Prices | None = None
+        self, records: Iterable[RecordLike], *, count: int | None = None, prices: Prices | None = None
     ) -> CreateEstimate:
         """What `batch_create(records)` would send. An iterator is used up.
 

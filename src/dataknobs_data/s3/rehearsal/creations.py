@@ -9,7 +9,7 @@ from itertools import cycle, islice, pairwise
 from dataknobs_data.batches import MakeChanges, change_batch
 from dataknobs_data.documents import Verb
 from dataknobs_data.exceptions import BatchError, ConfigurationError
-from dataknobs_data.records import Record
+from dataknobs_data.records import Record, RecordLike, as_record, id_of
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.costs.usage import Usage
@@ -31,12 +31,12 @@ WINDOW = 1000
 class Input:
     """What is to be created: `records`, at most REHEARSED_MAX, stand for `count`. `are_copies`: some of them for others."""
 
-    records: Sequence[Record]
+    records: Sequence[RecordLike]
     count: int
     are_copies: bool = False
 
     @classmethod
-    def of(cls, records: Iterable[Record], count: int | None) -> Input:
+    def of(cls, records: Iterable[RecordLike], count: int | None) -> Input:
         """All of `records`, or so many like them."""
         remaining = iter(records)
         first = list(islice(remaining, REHEARSED_MAX))
@@ -55,18 +55,18 @@ class Input:
     @property
     def is_ordered(self) -> bool:
         """Whether their ids ascend; generated ones do."""
-        ids = [record.id for record in self.records]
+        ids = [id_of(record) for record in self.records]
         return all(one is None for one in ids) or all(
             one is not None and two is not None and one < two for one, two in pairwise(ids)
         )
 
 
-def _copies(records: Sequence[Record]) -> Iterator[Record]:
+def _copies(records: Sequence[RecordLike]) -> Iterator[Record]:
     """The same again and again, under other ids."""
     for number, record in enumerate(cycle(records)):
-        copy = record.copy()
-        if record.id is not None:
-            copy.id = f"{record.id}~{number}"
+        copy = as_record(record).copy()
+        if copy.id is not None:
+            copy.id = f"{copy.id}~{number}"
         yield copy
 
 

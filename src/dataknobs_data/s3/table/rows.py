@@ -14,7 +14,6 @@ from typing import Any, Self
 from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Document, first_version
 from dataknobs_data.exceptions import DataknobsDataError
-from dataknobs_data.records import bare_data
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -55,7 +54,7 @@ class Rows:
     def created(cls, creations: Creations, birth: str, now: str) -> tuple[Self, dict[int, DataknobsDataError]]:
         """The first versions of records, all of one birth and revision; and why there is none, by row."""
         count = len(creations)
-        datas = bare_data(creations.records)
+        datas = creations.datas()
         rows = cls(
             ids=creations.ids,
             datas=[_NOTHING if data is None else data for data in datas],

@@ -55,7 +55,7 @@ class Load(Bulk):
         if not all(creations.generated):
             failed, later = self._sorted_out(creations)
             for row, error in failed.items():
-                yield Settled(first + row, error, creations.records[row], creations.ids[row])
+                yield Settled(first + row, error, creations[row].record, creations.ids[row])
             self._later += [(first + row, creations[row]) for row in later]
             if failed or later:
                 keep = [row not in failed and row not in later for row in range(len(creations))]

@@ -14,7 +14,7 @@ from dataknobs_data.creations import Creations
 from dataknobs_data.documents import to_record
 from dataknobs_data.engine import Settled
 from dataknobs_data.exceptions import OutcomeUnknownError
-from dataknobs_data.records import Record
+from dataknobs_data.records import Record, as_record
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.objects import Found, Grave, Stored
@@ -95,9 +95,11 @@ class Newcomers:
         failed = {indexes[row]: error for row, error in errors.items()} | self.sender.add(rows, good)
         if self.sender.load:
             self._take(creations, indexes, failed)
+        if not failed:
+            return []
         return [
-            Settled(index, failed[index], record, id)
-            for index, record, id in zip(indexes, creations.records, creations.ids, strict=True)
+            Settled(index, failed[index], as_record(given), id)
+            for index, given, id in zip(indexes, creations.given, creations.ids, strict=True)
             if index in failed
         ]
 
