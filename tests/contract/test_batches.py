@@ -137,7 +137,7 @@ def test_what_failed_is_named_and_the_rest_is_done(db: SyncDatabase) -> None:
     assert db.count() == 25
 
 
-@pytest.mark.parametrize("thing", [None, {"n": 1}, 5, ("only one",), ("", Record({"n": 1})), (5, Record({"n": 1}))])
+@pytest.mark.parametrize("thing", [None, ["n", 1], 5, ("only one",), ("", Record({"n": 1})), (5, Record({"n": 1}))])
 def test_what_makes_no_sense_fails_alone(db: SyncDatabase, thing: Any) -> None:
     with pytest.raises(BatchError) as caught:
         db.batch_upsert([Record({"n": 1}, id="a"), thing, Record({"n": 2}, id="b")])

@@ -78,7 +78,7 @@ def test_records_whose_id_is_taken_overwrite_or_are_skipped_when_asked(
 
 
 def test_what_makes_no_sense_fails_alone(db: SyncDatabase) -> None:
-    things: list[Any] = [Record({"n": 1}, id="a"), None, {"n": 2}, Record({"n": 3}, id="b")]
+    things: list[Any] = [Record({"n": 1}, id="a"), None, ["n", 2], Record({"n": 3}, id="b")]
     result = db.stream_write(things)
     assert (result.successful, result.failed, result.failed_indices) == (2, 2, [1, 2])
     assert all(isinstance(error, RecordValidationError) for _, _, error in result.errors)
