@@ -511,6 +511,53 @@ def test_what_is_left_of_nothing_is_not_brought_back(world: VersionedWorld, db: 
             db.undelete("p1", dry_run=dry_run)
 
 
+def test_a_row_that_was_changed_before_the_deletion_is_not_brought_back(world: VersionedWorld, db: S3Database) -> None:
+    """Of the change there was an object, of which somebody deleted all versions."""
+    load(db, 1, 2, 3)
+    world.passes(5)
+    db.update("p1", Record({"v": 10}))
+    db.delete("p1")
+    db.delete("p2")
+    key = KEYS.record("p1")
+    world.store.forget(lambda one, line: one == key and "kills" not in line.options.metadata)
+    with pytest.raises(RecordNotFoundError, match="before it was changed for the last time"):
+        db.undelete("p1")
+    assert db.undelete("p2")
+    assert values(db) == {"p2": 2, "p3": 3}
+
+
+def test_a_database_in_the_place_of_one_that_was_deleted_by_hand(world: VersionedWorld, db: S3Database) -> None:
+    load(db, 1, 2, 3)
+    world.passes(5)
+    load(db, 4, 5)
+    then = world.now
+    world.passes(5)
+    for key, lines in list(world.store.versions.items()):
+        if lines[0].body is not None:
+            world.store.delete(key, None)
+    world.passes(5)
+    again = world.open()
+    load(again, 6, 7, 8)
+    world.passes(5)
+    assert values(again.at(timestamp=then)) == {"p1": 1, "p2": 2, "p3": 3, "p4": 4, "p5": 5}
+    assert values(again.at(table_version=0)) == values(again) == {"p6": 6, "p7": 7, "p8": 8}
+
+
+def test_a_view_does_not_outlive_the_versions_it_shows(world: VersionedWorld, db: S3Database) -> None:
+    db.create(Record({"v": 1}, id="x"))
+    then = world.now
+    world.passes(5)
+    db.delete("x")
+    world.passes(5 * 86400)
+    world.store.rules = [rule(6)]
+    past = db.at(timestamp=then)
+    world.passes(86400 - 60)
+    assert past.exists("x")
+    assert values(past) == {"x": 1}
+    world.passes(60)
+    assert "may have deleted versions" in str(refused(past.all))
+
+
 def test_the_retention_of_the_log_is_a_setting(world: VersionedWorld) -> None:
     assert world.open(log_retention=timedelta(hours=36))._s3().parts.settings.log_retention == 1.5
     assert world.open(log_retention="7")._s3().parts.settings.log_retention == 7

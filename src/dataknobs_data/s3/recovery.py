@@ -105,7 +105,7 @@ def _nothing_left(id: str, *, lay_in_a_pack: bool) -> RecordNotFoundError:
     if lay_in_a_pack:
         why = (
             "no version of an object of it is left, only that it was deleted. If it lay in a pack, the table of that time does "
-            "not have it any more, or the database has been cleared since; at(timestamp=…) shows what can be seen of earlier times"
+            "not have it any more, or only as it was before it was changed for the last time, or the database has been cleared since; at(timestamp=…) shows what can be seen of earlier times"
         )
     else:
         why = "the bucket has no version of it; versions are kept from enable_versioning() on, until a lifecycle rule removes them"

@@ -18,7 +18,7 @@ from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.marks import Mark, mark_of
 
 UNIT = 128
-KILLS, REVISION = "kills", "revision"
+KILLS, REVISION, DELETED = "kills", "revision", "deleted"
 FORMAT = 1
 
 HEADER_BYTES_MAX = 1024
@@ -32,13 +32,14 @@ _START = b'{"tombstone":'
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """`kills`: births declared dead. `revision`: new with every write, so that no two have the same content. `mark`: what only
-    the headers say.
+    """`kills`: births declared dead. `revision`: new with every write, so that no two have the same content. `deleted`: that
+    of the record it deleted, which tells whoever brings it back whether a row is that. It and `mark` only the headers say.
     """
 
     kills: frozenset[str]
     revision: str
     mark: Mark | None = None
+    deleted: str | None = None
 
     def encode(self) -> bytes:
         """The object's content: JSON, padded with spaces."""
@@ -49,6 +50,8 @@ class Tombstone:
     def headers(self) -> dict[str, str]:
         """The object's user metadata, so that HEAD is enough to know it."""
         headers = {KILLS: births_header(self.kills), REVISION: quote(self.revision, safe=":")}
+        if self.deleted is not None:
+            headers[DELETED] = quote(self.deleted, safe=":")
         return {**headers, **self.mark.headers()} if self.mark else headers
 
 
@@ -87,7 +90,8 @@ def from_headers(metadata: Mapping[str, str]) -> Tombstone | None:
     kills = metadata.get(KILLS)
     if kills is None or kills == TOO_MANY or REVISION not in metadata:
         return None
-    return Tombstone(births_of(kills), unquote(metadata[REVISION]), mark_of(metadata))
+    deleted = unquote(metadata[DELETED]) if DELETED in metadata else None
+    return Tombstone(births_of(kills), unquote(metadata[REVISION]), mark_of(metadata), deleted)
 
 
 def births_header(births: Iterable[str]) -> str:

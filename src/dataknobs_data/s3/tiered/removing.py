@@ -154,7 +154,8 @@ class _Removal(ExistingChange):
                 found = self._look(deadline)
                 continue
             check_version(self._id, self._expected, write.current.revision)
-            tombstone = Tombstone(write.replaces | {write.current.born}, self._runtime.new_id(), write.mark)
+            kills = write.replaces | {write.current.born}
+            tombstone = Tombstone(kills, self._runtime.new_id(), write.mark, write.current.revision)
             with step(name):
                 made = self._putter.bury(self._id, tombstone, write.condition, self._runtime.timestamp(), deadline)
             etag = made.etag

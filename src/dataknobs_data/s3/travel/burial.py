@@ -11,7 +11,7 @@ from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Layout
 from dataknobs_data.s3.store import ListedVersion
-from dataknobs_data.s3.tombstones import from_headers
+from dataknobs_data.s3.tombstones import Tombstone, from_headers
 from dataknobs_data.s3.travel.engine import PastEngine, past_of
 
 
@@ -19,7 +19,8 @@ def buried(engine: S3Engine, id: str, tombstone: ListedVersion) -> Document | No
     """The row that the newest tombstone of a record killed; None where that cannot be told.
 
     As long as the tombstone stood, nobody changed the row, until a compaction took it away: so the last version of the table
-    that has it has it as it was. Whoever cleared the database since may have taken away a later record of the id, which left
+    that has it has it as it was: of the revision that the tombstone says; a row of another one had been changed since, in an object of
+    which no version is left. Whoever cleared the database since may have taken away a later record of the id, which left
     no trace.
     """
     with translated(f"looking for what was deleted of record {id!r}", engine.parts.place, id=id):
@@ -28,19 +29,21 @@ def buried(engine: S3Engine, id: str, tombstone: ListedVersion) -> Document | No
         )
         killed = from_headers(head.metadata)
         try:
-            return _killed(engine, id, killed.kills, tombstone.modified) if killed else None
+            return _killed(engine, id, killed, tombstone.modified) if killed else None
         except TimeTravelError:
             return None
 
 
-def _killed(engine: S3Engine, id: str, births: frozenset[str], when: datetime) -> Document | None:
+def _killed(engine: S3Engine, id: str, killed: Tombstone, when: datetime) -> Document | None:
     past: PastEngine | None = past_of(engine, None, when)
     while past is not None:
         past.open()
         with closing(past):
-            rows = [row for row in _rows(past.layout, id) if row.born in births]
+            rows = [row for row in _rows(past.layout, id) if row.born in killed.kills]
             if rows:
-                return rows[0] if len(rows) == 1 and not _cleared_since(engine.layout, past.table_version) else None
+                if len(rows) > 1 or killed.deleted not in (None, rows[0].revision):
+                    return None
+                return None if _cleared_since(engine.layout, past.table_version) else rows[0]
             past = past.earlier()  # a compaction may have been as quick
     return None
 

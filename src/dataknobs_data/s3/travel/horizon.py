@@ -95,6 +95,8 @@ class Horizon:
             refuse(self._moment, "versioning was switched on later, as far as can be told", earliest)
         if self._moment.second < earliest:
             refuse(self._moment, f"a lifecycle rule deletes old versions after {days} days", earliest)
+        if kept is not None:
+            self._past.keep((self._moment.second - kept).total_seconds(), self._control.runtime)
         return notes
 
     # ------------------------------------------------------------------ since when

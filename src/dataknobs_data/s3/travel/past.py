@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import NoReturn
 
+from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.place import Place
@@ -73,9 +74,25 @@ class Past(Versions):
         self.keys = keys
         self.moment = moment
         self.next_commit: int | None = None
+        self._kept_until: Callable[[], bool] | None = None
         self._in_order = place.behaves_like_aws
         self._lock = threading.Lock()
         self._known: OrderedDict[str, ListedVersion | None] = OrderedDict()
+
+    def keep(self, seconds: float, runtime: Runtime) -> None:
+        """Versions are kept for so long; of a view that is open for longer a listing may not have them any more."""
+        end = runtime.monotonic() + seconds
+        self._kept_until = lambda: runtime.monotonic() <= end
+
+    def pages(self, prefix: str, after: After = None, deadline: Deadline | None = None) -> Iterator[VersionPage]:
+        """See Versions. Raises TimeTravelError where a lifecycle rule may have deleted some since the view was opened."""
+        for page in super().pages(prefix, after, deadline):
+            if self._kept_until and not self._kept_until():
+                refuse(
+                    self.moment,
+                    "a lifecycle rule may have deleted versions since this view was opened; at() says what is left",
+                )
+            yield page
 
     # ------------------------------------------------------------------ one key
     def line(self, key: str, deadline: Deadline | None = None) -> ListedVersion | None:
@@ -85,11 +102,14 @@ class Past(Versions):
                 self._known.move_to_end(key)
                 return self._known[key]
         found = self.standing(self._lines(key, deadline))
+        self._know({key: found})
+        return found
+
+    def _know(self, standing: Mapping[str, ListedVersion | None]) -> None:
         with self._lock:
-            self._known[key] = found
+            self._known.update(standing)
             while len(self._known) > KNOWN_MAX:
                 self._known.popitem(last=False)
-        return found
 
     def _lines(self, key: str, deadline: Deadline | None) -> list[ListedVersion]:
         """All versions of a key, as far as they matter."""
@@ -136,10 +156,12 @@ class Past(Versions):
     def listed(self, prefix: str, after: str | None, deadline: Deadline | None) -> Page:
         """What stood below a prefix, behind the key `after`; the token is another such key."""
         found, end = self._whole(prefix, after, deadline)
-        items = [_listed(line) for lines in found.values() if (line := self.standing(lines)) is not None]
-        if prefix == self.keys.log and self._comes_to_later(found):
-            end = None
-        return Page(items, end)
+        standing = {key: self.standing(lines) for key, lines in found.items()}
+        if prefix == self.keys.log:
+            self._know(standing)  # what is read next
+            if self._comes_to_later(found):
+                end = None
+        return Page([_listed(line) for line in standing.values() if line is not None], end)
 
     def _whole(
         self, prefix: str, after: str | None, deadline: Deadline | None
@@ -152,9 +174,9 @@ class Past(Versions):
                     found.setdefault(line.key, []).append(line)
             if page.after is None:
                 break
-            whole = found.keys() - {page.after[0]}
+            whole = [key for key in found if key != page.after[0]]
             if whole:
-                return {key: lines for key, lines in found.items() if key in whole}, max(whole)
+                return {key: found[key] for key in whole}, whole[-1]
         return found, None
 
     def _comes_to_later(self, found: Mapping[str, Lines]) -> bool:

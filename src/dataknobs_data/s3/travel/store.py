@@ -26,7 +26,8 @@ T = TypeVar("T")
 
 
 class Files:
-    """Packs, companions and files of the log: as they lie there now, or else their last version. They never change."""
+    """Packs and their companions: as they lie there now, or else their last version. They never change, and no two have the
+    same key, even where somebody deleted the whole database and made a new one in its place: its log has the keys of the old."""
 
     def __init__(self, past: Past) -> None:
         self._past = past
@@ -34,7 +35,8 @@ class Files:
 
     def are_at(self, key: str) -> bool:
         """Whether such a file has that key."""
-        return key.startswith(self._past.keys.table) and key != self._past.keys.last_checkpoint
+        keys = self._past.keys
+        return key.startswith(keys.table) and not key.startswith(keys.log)
 
     def read(self, key: str, request: Callable[[ObjectStore, str | None], T], deadline: Deadline | None) -> T:
         """The answer to a GET of a file; `request` is told the version where it is not the present one."""

@@ -33,7 +33,7 @@ class PastTable(Table):
         self._then: Snapshot | None = None
 
     def open(self) -> Snapshot | None:
-        """Reads the log: 2 LISTs, and a GET of the hint, of the checkpoint and of each commit after it."""
+        """Reads the log: 2 LISTs, 3 with a checkpoint, and a GET of the hint, of the checkpoint and of each commit after it."""
         self._then = self.log.refresh()
         return self._then
 
@@ -123,7 +123,10 @@ def moment_of(version: int, versions: Versions, keys: Keys, now: Log) -> Moment:
     ]
     if not lines:
         _refuse_unknown(version, now.reader.folder(0, None))
-    return Moment(whole_second(min(line.modified for line in lines)), version)
+    newest = max(
+        lines, key=lambda line: (line.is_latest, line.modified)
+    )  # those before may be of a log that was here before
+    return Moment(whole_second(min(line.modified for line in lines if line.etag == newest.etag)), version)
 
 
 def _refuse_unknown(version: int, folder: Folder) -> NoReturn:
