@@ -44,7 +44,7 @@ SENSELESS: list[Any] = [
     {1: 2},
     {"id": ""},
     {"id": "\ud800"},
-    {"id": "x", "n": object()},
+    {"id": "x", "n": object},
     None,
     5,
     "text",
