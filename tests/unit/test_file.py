@@ -325,7 +325,7 @@ def test_a_lock_is_held_on_the_file_that_others_will_lock(path: Path, monkeypatc
     monkeypatch.setattr(fcntl, "flock", flock)
     second = SharedFile(path, Runtime(), 0.02)
     with (
-        SharedFile(path, Runtime(), 0.02).locked(exclusive=True),
+        SharedFile(path, Runtime(), 10).locked(exclusive=True),
         pytest.raises(ThrottledError),
         second.locked(exclusive=True),
     ):
