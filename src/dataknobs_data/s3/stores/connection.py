@@ -131,12 +131,13 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         "ignore_configured_endpoint_urls": True if settings.endpoint_url == "" else None,
     }
     region = session.region_name or REGION
-    client = session.client(
-        "s3", endpoint_url=settings.endpoint_url or None, region_name=region, config=Config(**options)
-    )
-    if Place(settings.bucket, client.meta.endpoint_url).is_aws:
-        _presign_as_s3_wants_it(client)
-        return client
+    endpoint = settings.endpoint_url or ""
+    if not endpoint or Place(settings.bucket, endpoint).is_aws:
+        client = session.client("s3", endpoint_url=endpoint or None, region_name=region, config=Config(**options))
+        endpoint = client.meta.endpoint_url
+        if Place(settings.bucket, endpoint).is_aws:
+            _presign_as_s3_wants_it(client)
+            return client
     # boto3 >= 1.36 adds CRC32 checksums that some compatible stores refuse: only where the API requires them.
     compatible = Config(
         **options,
@@ -144,7 +145,7 @@ def _client(session: boto3.Session, settings: S3Settings) -> S3Client:
         request_checksum_calculation="when_required",
         response_checksum_validation="when_required",
     )
-    client = session.client("s3", endpoint_url=client.meta.endpoint_url, region_name=region, config=compatible)
+    client = session.client("s3", endpoint_url=endpoint, region_name=region, config=compatible)
     _presign_as_s3_wants_it(client)
     # DeleteObjects needs a checksum of its body, and stores that go back to MinIO's older code know only this one.
     client.meta.events.register("before-sign.s3.DeleteObjects", add_content_md5)
