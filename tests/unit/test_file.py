@@ -330,7 +330,7 @@ def test_a_lock_is_held_on_the_file_that_others_will_lock(path: Path, monkeypatc
         second.locked(exclusive=True),
     ):
         pass
-    with second.locked(exclusive=True):
+    with SharedFile(path, Runtime(), 10).locked(exclusive=True):
         pass
 
 
