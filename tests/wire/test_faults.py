@@ -685,7 +685,7 @@ def test_a_batch_sends_what_it_can_and_names_what_it_cannot(bench: S3Bench, db: 
     mixed: list[Any] = [
         Record({"a": 1}, id="a"),
         Record({"a": object()}, id="b"),
-        {"no": "record"},
+        ["no record"],
         Record({}, id="c" * 1100),
     ]
     with bench.proxy.watch() as seen, pytest.raises(BatchError) as caught:

@@ -72,11 +72,14 @@ def test_the_floors(table: LogBench) -> None:
     with watch() as seen:
         log.refresh()
     assert sent(seen) == {"ListObjectsV2": 1}
-    other = table.log()
-    with watch() as seen:
-        assert len(packs(other)) == 5
-    assert sent(seen) == {"GetObject": 7, "ListObjectsV2": 1}
-    assert seen.max_in_flight > 1
+    together = 0
+    for _ in range(5):  # on a busy machine one request may end before the next begins
+        other = table.log()
+        with watch() as seen:
+            assert len(packs(other)) == 5
+        assert sent(seen) == {"GetObject": 7, "ListObjectsV2": 1}
+        together = max(together, seen.max_in_flight)
+    assert together > 1
     with watch() as seen:
         log.commit(log.known, [Add("packs/5", 1, 2)], job())
     assert sent(seen) == {"PutObject": 1}

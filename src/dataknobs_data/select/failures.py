@@ -68,9 +68,9 @@ def public_error(error: Exception, memory_bytes: int, names: Names = tuple) -> D
 
 
 def _shortened(text: str) -> str:
-    """Without the place in the statement, which may have been written anew, and without long lists of candidates."""
+    """One line, without the place in the statement, which may have been written anew, and without long lists of candidates."""
     lines = text.partition("\n\nLINE ")[0].splitlines()
-    return "\n".join(line for line in lines if not line.startswith("\t")).strip()
+    return " ".join(line.strip() for line in lines if not line.startswith("\t")).strip()
 
 
 def unknown_name(name: str, names: Collection[str], text: str = "") -> QueryError:
