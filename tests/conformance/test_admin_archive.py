@@ -172,7 +172,7 @@ def test_asyncio_waits_in_no_thread(bench: S3Bench, slow: SlowRestores, monkeypa
             assert found.restored == ("a", "b")
             assert [one.readable for one in await db.restore_status(["a", "b"])] == [True, True]
 
-    monkeypatch.setattr("dataknobs_data.backends.s3.asyncio.sleep", quick)
+    monkeypatch.setattr("dataknobs_data.backends.s3_async.asyncio.sleep", quick)
     asyncio.run(main())
     assert pauses == [1.0, 2.0]
 

@@ -30,13 +30,12 @@ def joined(spans: Iterable[Span]) -> list[Span]:
     return [(place, min(SPAN_MAX, end - place)) for start, end in found for place in range(start, end, SPAN_MAX)]
 
 
-class SpanFile(io.RawIOBase):
-    """The file; reading beyond the spans it was given is an OSError."""
+class PlacedFile(io.RawIOBase):
+    """A file of known size that is read from a place on; what reads is for its subclasses."""
 
-    def __init__(self, size: int, parts: Iterable[tuple[int, bytes]]) -> None:
+    def __init__(self, size: int) -> None:
+        super().__init__()
         self._size = size
-        self._parts = sorted(parts)
-        self._starts = [start for start, _ in self._parts]
         self._place = 0
 
     def readable(self) -> bool:
@@ -49,8 +48,17 @@ class SpanFile(io.RawIOBase):
         return self._place
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = offset + (0, self._place, self._size)[whence]
+        self._place = (0, self._place, self._size)[whence] + offset
         return self._place
+
+
+class SpanFile(PlacedFile):
+    """The file; reading beyond the spans it was given is an OSError."""
+
+    def __init__(self, size: int, parts: Iterable[tuple[int, bytes]]) -> None:
+        super().__init__(size)
+        self._parts = sorted(parts)
+        self._starts = [start for start, _ in self._parts]
 
     def read(self, size: int = -1) -> bytes:
         end = self._size if size < 0 else min(self._size, self._place + size)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
@@ -13,6 +12,7 @@ from dataknobs_data.exceptions import SnapshotExpiredError
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.store import Fault, Kind
+from dataknobs_data.s3.table.spans import PlacedFile
 
 
 def pack_files(parts: Parts, sizes: Mapping[str, int]) -> fs.PyFileSystem:
@@ -20,28 +20,13 @@ def pack_files(parts: Parts, sizes: Mapping[str, int]) -> fs.PyFileSystem:
     return fs.PyFileSystem(_Handler(parts, sizes))
 
 
-class _PackFile(io.RawIOBase):
+class _PackFile(PlacedFile):
     """One pack, open for reading; each read is one range. pyarrow gives them to one thread at a time."""
 
     def __init__(self, parts: Parts, key: str, size: int) -> None:
-        super().__init__()
+        super().__init__(size)
         self._parts = parts
         self._key = key
-        self._size = size
-        self._place = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._place
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        self._place = {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: self._size}[whence] + offset
-        return self._place
 
     def read(self, size: int = -1) -> bytes:
         left = self._size - self._place
