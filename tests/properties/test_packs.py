@@ -134,7 +134,9 @@ def test_names_outside_of_columns_are_named(batch: list[Document], shape: Shape)
     assert pack.rest_names is not None
     for row in table_of(pack).to_pylist():
         rest = json.loads(row["_rest"] or "{}")
-        assert rest.get("data", {}).keys() <= pack.rest_names
+        data = rest.get("data", {})
+        assert {name for name in data if data[name] is not None} <= pack.rest_names
+        assert {name for name in data if data[name] is None} <= pack.rest_names | pack.null_names | shape.places.keys()
 
 
 @given(batches, shapes, st.sets(ids, max_size=3))

@@ -363,6 +363,13 @@ def test_names_in_rest_are_those_of_what_went_in() -> None:
     assert (unknown.rest_names, known.rest_names) == (None, frozenset())
 
 
+def test_names_of_nulls_are_forgotten_where_the_table_has_a_column_by_then() -> None:
+    odd = [document(f"a{n:03}", {"p": None, "q": None, "n": n}) for n in range(200)]
+    shape = grow(SHAPE, [document("z", {"p": 1})])
+    (pack,) = repacked([source(odd, null_names=frozenset("pq"))], [], shape, 1 << 20)
+    assert (pack.rest_names, pack.null_names) == (frozenset(), {"q"})
+
+
 def test_too_many_names_in_rest_are_unknown() -> None:
     many_names = [frozenset(f"{half}{n}" for n in range(REST_NAMES_MAX)) for half in "ab"]
     sources = [source(many([n]), rest_names=names) for n, names in enumerate(many_names)]

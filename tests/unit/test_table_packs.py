@@ -102,7 +102,8 @@ def test_a_value_of_another_type_lies_in_rest(value: Any) -> None:
     first, second = rows(pack)
     assert (first["n"], second["n"], second["_rest"]) == (None, 7, None)
     assert list(json.loads(first["_rest"])["data"]) == ["n"]
-    assert pack.rest_names == {"n"}
+    assert pack.rest_names == ({"n"} if value is not None else set()), "a null beside the column is one in it"
+    assert pack.null_names == set()
     found = next(documents_of(pq.read_table(pa.BufferReader(pack.body))))
     assert found == one
     assert type(found.data["n"]) is type(value)
@@ -223,6 +224,14 @@ def test_a_companion_is_read_as_packs_are() -> None:
 def test_too_many_names_in_rest_are_not_listed() -> None:
     wide = [document("1", {f"f{place}": 1 for place in range(packing.REST_NAMES_MAX + 1)})]
     assert encode(wide, Shape()).rest_names is None
+    nulls = encode([document("1", {f"f{place}": None for place in range(packing.REST_NAMES_MAX + 1)})], Shape())
+    assert (nulls.rest_names, nulls.null_names) == (None, frozenset())
+
+
+def test_names_that_have_nothing_but_nulls_are_named_apart() -> None:
+    batch = [document("1", {"a": None, "b": None, "c": None}), document("2", {"a": 1, "b": 2})]
+    pack = encode(batch, Shape((("a", "long"),)))
+    assert (pack.rest_names, pack.null_names) == ({"b"}, {"c"})
 
 
 # ---------------------------------------------------------------------------------------------- bounds

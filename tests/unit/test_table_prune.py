@@ -158,6 +158,15 @@ def test_values_beside_the_column_make_every_condition_on_the_name_open() -> Non
     assert not may_match(Filter("m", "=", 1), pack)
 
 
+def test_nulls_beside_the_column_are_nulls_in_it() -> None:
+    pack = facts(*({"n": n} for n in range(100)), {"n": None}, {"m": None})
+    assert pack.rest_names == set()
+    assert not may_match(Filter("n", ">", 1000), pack)
+    assert not may_match(Filter("m", "exists"), pack)
+    assert may_match(Filter("n", "not_exists"), pack)
+    assert may_match(Filter("m", "not_exists"), pack)
+
+
 def test_values_inside_others_are_found_by_their_path() -> None:
     pack = facts({"a": {"b": {"c": 1}}})
     assert may_match(Filter("a.b.c", "=", 1), pack)

@@ -32,6 +32,9 @@ class Stored(Protocol):
     @property
     def rest_names(self) -> frozenset[str] | None: ...
 
+    @property
+    def null_names(self) -> frozenset[str]: ...
+
     def lies_outside(self, name: str) -> bool:
         """Whether a value of that field that is not null may lie in `_rest`."""
 
@@ -207,7 +210,7 @@ class Others(Column):
         return TEXT
 
     def outside(self, stored: Stored) -> Collection[str]:
-        return ALL if stored.rest_names is None else stored.rest_names - self.known
+        return ALL if stored.rest_names is None else (stored.rest_names | stored.null_names) - self.known
 
     def of(self, rows: Rows) -> pa.ChunkedArray | pa.Array:
         if not self.outside(rows.stored):

@@ -43,6 +43,7 @@ class PackPortion(Portion):
         super().__init__()
         self.kinds = pack.shape.kinds
         self.rest_names = pack.rest_names
+        self.null_names = pack.null_names
         self.pack = pack
         self._reader = view.reader(pack)
         self._front = front

@@ -14,6 +14,7 @@ from dataknobs_data.s3.relations.spool import Kept
 from dataknobs_data.s3.table.kinds import Kind
 from dataknobs_data.s3.table.outside import ALL, EXACT, Forms, Outside
 from dataknobs_data.s3.table.shape import REST, Shape
+from dataknobs_data.s3.table.shredding import Shredded
 
 Task = Callable[[], list[pa.RecordBatch]]
 """Reads some rows of a portion, at any time, beside others."""
@@ -22,12 +23,13 @@ Task = Callable[[], list[pa.RecordBatch]]
 class Portion(ABC):
     """Some of a relation's rows.
 
-    kinds       its user columns
-    rest_names  names of fields of which values lie in `_rest`, as in `packs.Pack`
+    kinds                    its user columns
+    rest_names, null_names   as in `packs.Pack`
     """
 
     kinds: Mapping[str, Kind]
     rest_names: frozenset[str] | None
+    null_names: frozenset[str]
 
     def __init__(self) -> None:
         self._forms: dict[str, Forms] = {}
@@ -60,7 +62,7 @@ class Portion(ABC):
     def names(self) -> Collection[str]:
         """Of all fields: those of columns, and those in `_rest`."""
         if self.rest_names is not None:
-            return {*self.kinds, *self.rest_names}
+            return {*self.kinds, *self.rest_names, *self.null_names}
         return set(self.kinds).union(*(Outside(rest, ALL).names() for rest in self._rests()))
 
     @abstractmethod
@@ -89,12 +91,13 @@ def forms_in(rests: Iterable[pa.ChunkedArray], names: Collection[str]) -> dict[s
 class Window(Portion):
     """Documents as columns, kept until the relation is closed."""
 
-    def __init__(self, kept: Kept, rows: int, shape: Shape, rest_names: frozenset[str]) -> None:
+    def __init__(self, kept: Kept, shredded: Shredded, shape: Shape) -> None:
         super().__init__()
         self._kept = kept
-        self.rows = rows
+        self.rows = shredded.table.num_rows
         self.kinds = shape.kinds
-        self.rest_names = rest_names
+        self.rest_names = frozenset(shredded.rest_names)
+        self.null_names = frozenset(shredded.null_names)
 
     def _rests(self) -> Iterator[pa.ChunkedArray]:
         yield self._kept()[REST]

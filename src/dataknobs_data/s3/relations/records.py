@@ -82,7 +82,7 @@ class Records(Relation):
     @cached_property
     def _names(self) -> Names:
         shape, portions = self._loaded
-        known = set(shape.kinds).union(*(portion.rest_names or () for portion in portions))
+        known = set(shape.kinds).union(*({*(portion.rest_names or ()), *portion.null_names} for portion in portions))
         return Names(known, self._every)
 
     def _every(self) -> Collection[str]:

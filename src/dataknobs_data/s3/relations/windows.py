@@ -22,6 +22,6 @@ def windows_of(documents: Iterable[Document], shape: Shape, spool: Spool) -> tup
         shape = grow(shape, window)
         shredded = Shredded(Rows.of(window), shape)
         table = shredded.table
-        found.append(Window(spool.put(table), table.num_rows, shape, frozenset(shredded.rest_names)))
+        found.append(Window(spool.put(table), shredded, shape))
         wanted = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
     return shape, found

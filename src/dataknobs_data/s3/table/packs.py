@@ -38,8 +38,9 @@ class Pack:
 
     tail        bytes at its end that hold all but the rows: bloom filters, page index, footer
     tail_crc    their CRC-32: pages of columns have one in the file, what says where they lie has none
-    rest_names  names of fields of which a value lies in `_rest`; None where they are more than REST_NAMES_MAX. The bounds
-                of a column say nothing of those values
+    rest_names  names of fields of which a value that is not null lies in `_rest`; None where these and the next are more
+                than REST_NAMES_MAX. The bounds of a column say nothing of those values
+    null_names  names of other fields without a column: all their values are null
     companion   the file that goes with it (`companions.py`), where one was asked for
     shared      metadata that all its rows have, as JSON has it
     """
@@ -50,6 +51,7 @@ class Pack:
     tail: int
     tail_crc: int
     rest_names: frozenset[str] | None
+    null_names: frozenset[str] = frozenset()
     companion: Companion | None = None
     shared: Mapping[str, Any] = field(default_factory=dict)
 
@@ -103,9 +105,11 @@ class PackFile:
         self._stats = stats if self._stats is None else self._stats.with_more(stats)
         self._shared.add(rows[METADATA])
 
-    def finish(self, rest_names: Iterable[str]) -> Pack:
-        """The pack."""
+    def finish(self, rest_names: Iterable[str], null_names: Iterable[str]) -> Pack:
+        """The pack. `null_names` may have some that are columns, or among the `rest_names`."""
         names = frozenset(rest_names)
+        nulls = frozenset(null_names) - names - self._shape.places.keys()
+        known = len(names) + len(nulls) <= REST_NAMES_MAX
         if self._waiting:
             self._put(pa.concat_tables(self._pending))
         self._writer.close()
@@ -117,7 +121,8 @@ class PackFile:
             stats=self._stats or stats_of(self._shape.arrow.empty_table()),
             tail=tail,
             tail_crc=crc32(body.slice(body.size - tail)),
-            rest_names=names if len(names) <= REST_NAMES_MAX else None,
+            rest_names=names if known else None,
+            null_names=nulls if known else frozenset(),
             companion=None if self._ids is None else companion(self._ids),
             shared=self._shared.found,
         )
@@ -130,4 +135,5 @@ def encode(documents: Iterable[Document], shape: Shape, *, companion: bool = Fal
     file = PackFile(parts[0].table, shape, companion=companion)
     for part in parts:
         file.write(part.table)
-    return file.finish(set().union(*(part.rest_names for part in parts)))
+    rest_names = set().union(*(part.rest_names for part in parts))
+    return file.finish(rest_names, set().union(*(part.null_names for part in parts)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,8 +27,12 @@ PART_BYTES = GROUP_BYTES
 
 _LOOSE_MAX = 16
 
-Names = list[frozenset[str] | None]
-"""The rest_names of all that rows may come from, by the number in their column PACK."""
+
+class Names(NamedTuple):
+    """What `packs.Pack` says of one that rows may come from."""
+
+    rest: frozenset[str] | None
+    nulls: frozenset[str]
 
 
 def repacked(
@@ -48,7 +53,7 @@ def repacked(
     Raises ValueError for documents out of order, SerializationError for a value that has no stored form, and what `merged`
     raises.
     """
-    names: Names = [source.rest_names for source in sources]
+    names = [Names(source.rest_names, source.null_names) for source in sources]
     rows = merged(sources, shape, fan=fan, numbered=True)
     output: _Output | None = None
     for part in _parts(_interleaved(rows, _shredded(fresh, shape, names))):
@@ -78,13 +83,15 @@ class _Output:
         self._numbers.update(pc.unique(rows[PACK]).to_pylist())
         self._file.write(rows.select(self._columns))
 
-    def finish(self, names: Names) -> Pack:
-        known = [of_one for number in self._numbers if (of_one := names[number]) is not None]
-        pack = self._file.finish(frozenset().union(*known))
-        return pack if len(known) == len(self._numbers) else replace(pack, rest_names=None)
+    def finish(self, names: Sequence[Names]) -> Pack:
+        """`names`: by the number in the rows' column PACK."""
+        told = [names[number] for number in self._numbers]
+        known = [one.rest for one in told if one.rest is not None]
+        pack = self._file.finish(frozenset().union(*known), frozenset().union(*(one.nulls for one in told)))
+        return pack if len(known) == len(told) else replace(pack, rest_names=None)
 
 
-def _shredded(fresh: Iterable[Document], shape: Shape, names: Names) -> Iterator[pa.Table]:
+def _shredded(fresh: Iterable[Document], shape: Shape, names: list[Names]) -> Iterator[pa.Table]:
     """The fresh documents as rows; each window's number is that of its entry in `names`."""
     remaining, size, last = iter(fresh), WINDOW_FIRST, ""
     while window := list(islice(remaining, size)):
@@ -95,7 +102,7 @@ def _shredded(fresh: Iterable[Document], shape: Shape, names: Names) -> Iterator
         shredded = Shredded(Rows.of(window), shape)
         table = shredded.table
         number = pa.repeat(pa.scalar(len(names), pa.int32()), table.num_rows)
-        names.append(frozenset(shredded.rest_names))
+        names.append(Names(frozenset(shredded.rest_names), frozenset(shredded.null_names)))
         size = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
         yield table.append_column(PACK, number)
 

@@ -37,7 +37,9 @@ _PLAIN = frozenset({str, int, bool, type(None)})
 class Shredded:
     """Rows as a table, in the same order, by `shape`.
 
-    rest_names   names of fields of which a value lies in `_rest`: there alone do a column's bounds say too little
+    rest_names   names of fields of which a value that is not null lies in `_rest`: there alone do a column's bounds say
+                 too little, for to queries a null there is what a null in the column is
+    null_names   names of fields without a column of which a null lies in `_rest`
     Raises SerializationError, naming record and path, for a value that has no faithful stored form.
     """
 
@@ -48,7 +50,8 @@ class Shredded:
         forms = set(map(tuple, rows.datas))
         self._forms: list[Form] = list(map(tuple, rows.datas)) if len(forms) > 1 else [*forms] * len(rows)
         self._counts = Counter(self._forms) if len(forms) > 1 else Counter(dict.fromkeys(forms, len(rows)))
-        self.rest_names: set[str] = {name for form in self._counts for name in form if name not in shape.places}
+        self.rest_names: set[str] = set()
+        self.null_names: set[str] = set()
         self._odd: dict[int, set[str]] = {}
         self._types: dict[int, dict[str, str]] = {}
         self._other_stamps: dict[int, dict[str, str]] = {}
@@ -100,7 +103,6 @@ class Shredded:
             if not kind.accepts(value) and name in self._datas[row]:
                 self._odd.setdefault(row, set()).add(name)
                 values[row] = None
-        self.rest_names.add(name)
         for value in values if kind.python is str else ():
             to_json(value, f"/data/{escape_pointer(name)}", {})  # raises for text that UTF-8 cannot hold
         return pa.array(values, kind.arrow)
@@ -158,6 +160,8 @@ class Shredded:
         tree: dict[str, Any] = dict(self._other_stamps.get(row, {}))
         if outside:
             tree["data"] = to_json({name: data[name] for name in outside}, "/data", types)
+            self.rest_names.update(name for name in outside if data[name] is not None)
+            self.null_names.update(name for name in outside if data[name] is None and name not in places)
         if row in rows.fields:
             tree["fields"] = to_json(rows.fields[row], "/fields", types)
         if row in rows.replaces:

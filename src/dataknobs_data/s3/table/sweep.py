@@ -56,7 +56,7 @@ class Source:
     start, end   only ids from `start` on and below `end`; None: without end
     keep         leaves out rows; asked for each row group, with at least the columns asked for and those of `needs`
     needs        columns that `keep` looks at
-    rest_names   as in `packs.Pack`
+    rest_names, null_names   as in `packs.Pack`
     guard        carries out all that is read of it
     gone         how many rows `keep` leaves out, where that is known
     """
@@ -69,6 +69,7 @@ class Source:
     keep: Callable[[pa.Table], pa.Table] | None = None
     needs: Collection[str] = ()
     rest_names: frozenset[str] | None = None
+    null_names: frozenset[str] = frozenset()
     guard: Guard = _unguarded
     gone: int = 0
 

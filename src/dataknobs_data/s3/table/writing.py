@@ -85,6 +85,7 @@ class PackWriter:
         self._file_shape = self.shape
         self._file_size = 0
         self._rest_names: set[str] = set()
+        self._null_names: set[str] = set()
         self._last: str | None = None
         self._ordered = True
 
@@ -109,6 +110,7 @@ class PackWriter:
         if self._ordered and not all(map(le, ids, islice(ids, 1, None))):
             table = table.take(pc.sort_indices(table[ID]))
         self._rest_names |= shredded.rest_names
+        self._null_names |= shredded.null_names
         self._last = max(ids)
         self.window = max(1, min(WINDOW, WINDOW_BYTES * len(ids) // max(table.nbytes, 1)))
         self._loose.append(table)
@@ -132,7 +134,7 @@ class PackWriter:
             self._write_sorted()
         assert self._file is not None
         self._written()
-        pack = self._file.finish(self._rest_names)
+        pack = self._file.finish(self._rest_names, self._null_names)
         self._begin()
         return pack
 

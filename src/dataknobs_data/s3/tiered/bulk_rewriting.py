@@ -16,7 +16,14 @@ from dataknobs_data.s3.tiered.cold import Readable
 from dataknobs_data.s3.tiered.loading import Withdrawn
 from dataknobs_data.s3.tiered.packing import Uploaded
 from dataknobs_data.s3.tiered.replaced import Place, Replaced
-from dataknobs_data.s3.tiered.rewriting import discard_quietly, documents_in, leaving_out, reshaped, without_ids
+from dataknobs_data.s3.tiered.rewriting import (
+    discard_quietly,
+    documents_in,
+    kept_of,
+    leaving_out,
+    reshaped,
+    without_ids,
+)
 from dataknobs_data.s3.tiered.sending import LongJob, PackSender
 from dataknobs_data.s3.tiered.table import View
 from dataknobs_data.s3.tiered.tiers import Tiers
@@ -80,8 +87,7 @@ class Exchange:
             if pack.path in paths:
                 gone = self.replaced.ids_in(pack.path)
                 if len(gone) < pack.records:
-                    keep = leaving_out(gone)
-                    yield Source(view.reader(pack), pack.bounds[0] or "", keep=keep, rest_names=pack.rest_names)
+                    yield kept_of(view, pack, leaving_out(gone))
 
     # ------------------------------------------------------------------ conflicts
     def look_again(self, view: View, objects: Collection[str]) -> list[Withdrawn]:

@@ -16,9 +16,9 @@ from dataknobs_data.s3.table.prune import PackFacts
 from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 
-TAIL, TAIL_CRC, REST, LOAD = "tail", "tail_crc", "rest", "load"
+TAIL, TAIL_CRC, REST, NULLS, LOAD = "tail", "tail_crc", "rest", "nulls", "load"
 """Tags of an add-action: bytes of the pack's tail, and their CRC-32; names of fields with values in `_rest`, as a JSON list
-(without it: not known); the birth of the load that is not known to be finished (without it: all births in the pack are of
+(without it: not known), and of those that are null there (without it: none); the birth of the load that is not known to be finished (without it: all births in the pack are of
 finished creations)."""
 
 IDS, IDS_TAIL, IDS_TAIL_CRC = "ids", "ids_tail", "ids_tail_crc"
@@ -83,9 +83,14 @@ class Packed:
 
     @cached_property
     def rest_names(self) -> frozenset[str] | None:
-        """Names of fields of which values lie in `_rest`; None: it is not known which."""
+        """Names of fields of which values that are not null lie in `_rest`; None: it is not known which."""
         text = self._tags.get(REST)
         return None if text is None else frozenset(json.loads(text))
+
+    @cached_property
+    def null_names(self) -> frozenset[str]:
+        """Names of other fields without a column: all their values are null. None are told where `rest_names` is None."""
+        return frozenset(json.loads(self._tags.get(NULLS, "[]")))
 
     @cached_property
     def facts(self) -> PackFacts | None:
@@ -121,11 +126,17 @@ def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
+def _list(names: Iterable[str]) -> str:
+    return json.dumps(sorted(names), ensure_ascii=False, separators=(",", ":"))
+
+
 def tags_of(pack: Pack, load: str | None = None) -> dict[str, str]:
     """The tags of a new pack's add-action. `load`: the birth of its load where that has to be marked as finished."""
     tags = {TAIL: str(pack.tail), TAIL_CRC: str(pack.tail_crc)}
     if pack.rest_names is not None:
-        tags[REST] = json.dumps(sorted(pack.rest_names), ensure_ascii=False, separators=(",", ":"))
+        tags[REST] = _list(pack.rest_names)
+    if pack.null_names:
+        tags[NULLS] = _list(pack.null_names)
     if pack.companion is not None:
         tags |= companion_tags(pack.companion)
     if load is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,13 +31,18 @@ WITHDRAWAL, CLEARING = "WITHDRAW", "CLEAR"
 def source_of(view: View, pack: Packed, dead: Iterable[tuple[str, str]] = ()) -> Source:
     """All rows of a pack but those of these ids and births."""
     gone = frozenset(dead)
+    source = kept_of(view, pack)
+    return replace(source, keep=without(gone), needs=[BORN], gone=len(gone)) if gone else source
+
+
+def kept_of(view: View, pack: Packed, keep: Callable[[pa.Table], pa.Table] | None = None) -> Source:
+    """The rows of a pack that `keep` leaves."""
     return Source(
         view.reader(pack),
         pack.bounds[0] or "",
-        keep=without(gone) if gone else None,
-        needs=[BORN] if gone else [],
+        keep=keep,
         rest_names=pack.rest_names,
-        gone=len(gone),
+        null_names=pack.null_names,
     )
 
 
@@ -79,8 +85,7 @@ def without_ids(tiers: Tiers, packs: Sequence[Uploaded], ids: Collection[str], l
             kept.append(pack)
             continue
         (packed,) = view.packs
-        source = Source(view.reader(packed), packed.bounds[0] or "", keep=keep, rest_names=packed.rest_names)
-        kept += remade(tiers, [source], pack.shape, load)
+        kept += remade(tiers, [kept_of(view, packed, keep)], pack.shape, load)
         tiers.packs.discard([pack])
     return kept
 

@@ -62,7 +62,7 @@ def source_of(
         keep if front or expression else None,
         needs,
         pack.rest_names,
-        guard,
+        guard=guard,
     )
 
 
