@@ -12,17 +12,12 @@ from dataknobs_data.engine import Engine
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.archive.skipping import Archived, Skipped, skips
 from dataknobs_data.s3.engine import S3Engine
+from dataknobs_data.s3.statements import statement_over
 from dataknobs_data.select.asynchronous import AsyncSqlResult, started
+from dataknobs_data.select.dialect import OWN
 from dataknobs_data.select.relation import Relation
 from dataknobs_data.select.results import SqlResult
 from dataknobs_data.select.running import Parameters, Statement
-from dataknobs_data.select.sandbox import Limits
-
-OWN = "S3Object"
-"""What S3 Select calls it: https://docs.aws.amazon.com/AmazonS3/latest/userguide/s3-select-sql-reference-select.html."""
-
-RELATIONS_SHARE = 4
-"""Of `memory_limit` a fourth is for records on their way into SQL, the rest for the statement itself."""
 
 
 class AnswersSql(SyncDatabase):
@@ -70,13 +65,9 @@ class AnswersSql(SyncDatabase):
         skipped = Skipped() if skips(archived) else None
         engine = self._ready()
         assert isinstance(engine, S3Engine), "only S3 databases are of this class"
-        settings = engine.parts.settings
-        share = settings.memory_limit // RELATIONS_SHARE
         engines = {OWN: engine} | {name: _engine_of(name, database) for name, database in databases.items()}
-        openers = {name: partial(_opened, one, share // len(engines), skipped) for name, one in engines.items()}
-        seconds = settings.query_timeout if timeout is None else timeout
-        limits = Limits(settings.memory_limit - share, seconds)
-        return Statement(sql, params, openers, limits, self._runtime, skipped)
+        openers = {name: partial(_opened, one, skipped) for name, one in engines.items()}
+        return statement_over(engine, sql, params, openers, timeout, skipped)
 
 
 def _engine_of(name: str, database: Any) -> Engine:
@@ -87,7 +78,7 @@ def _engine_of(name: str, database: Any) -> Engine:
     return database._ready()
 
 
-def _opened(engine: Engine, memory_bytes: int, skipped: Skipped | None) -> Relation:
+def _opened(engine: Engine, skipped: Skipped | None, memory_bytes: int) -> Relation:
     from dataknobs_data.s3.relations.openers import relation_of  # imports pyarrow
 
     return relation_of(engine, memory_bytes, skipped)

@@ -11,6 +11,9 @@ import re
 
 from dataknobs_data.exceptions import QueryError
 
+OWN = "S3Object"
+"""What a statement calls the database that it is asked of."""
+
 _TOKENS = re.compile(
     r"""
       (?P<other> (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from dataknobs_data.batches import MakeChanges
 from dataknobs_data.exceptions import ConfigurationError
@@ -12,6 +11,7 @@ from dataknobs_data.records import RecordLike
 from dataknobs_data.s3.archive.choosing import Chooser, Which
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished
+from dataknobs_data.s3.archive.skipping import Archived, skips
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.prices import ARCHIVES, Prices, default_prices
 from dataknobs_data.s3.costs.restoring import RestoreEstimate
@@ -34,7 +34,7 @@ class Explain:
         self._creations = creations
 
     def search(
-        self, query: Query | None = None, *, archived: Literal["raise", "skip"] = "raise", prices: Prices | None = None
+        self, query: Query | None = None, *, archived: Archived = "raise", prices: Prices | None = None
     ) -> SearchEstimate:
         """What `search` would send: which packs and row groups it reads, and how many requests, bytes and dollars that takes.
 
@@ -44,14 +44,14 @@ class Explain:
         from dataknobs_data.s3.rehearsal.searches import Search
 
         chosen = Query() if query is None else query
-        return Search(self._engine, chosen, skips=archived == "skip").estimate(prices or default_prices())
+        return Search(self._engine, chosen, skips=skips(archived)).estimate(prices or default_prices())
 
     def select_query(
         self,
         sql: str,
         params: Parameters = None,
         *,
-        archived: Literal["raise", "skip"] = "raise",
+        archived: Archived = "raise",
         prices: Prices | None = None,
     ) -> SearchEstimate:
         """What `select_query(sql, params)` would send, as `search` above.
@@ -61,7 +61,7 @@ class Explain:
         """
         from dataknobs_data.s3.rehearsal.statements import Selection
 
-        return Selection(self._engine, sql, params, skips=archived == "skip").estimate(prices or default_prices())
+        return Selection(self._engine, sql, params, skips=skips(archived)).estimate(prices or default_prices())
 
     def batch_create(
         self, records: Iterable[RecordLike], *, count: int | None = None, prices: Prices | None = None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dataknobs_data.engine import ErrorSink, run_query
-from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.query import Query
 from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.costs.work import SearchEstimate
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.packed import PackFile
+from dataknobs_data.s3.rehearsal.archived import ArchivedMet
 from dataknobs_data.s3.rehearsal.engine import Rehearsal, Rehearsed, rehearsed
 from dataknobs_data.s3.rehearsal.script import Matches, Script
 from dataknobs_data.s3.rehearsal.store import Answers
@@ -28,9 +28,10 @@ class Search:
         """`skips`: it goes on without what is archived."""
         self._engine = engine
         self._query = query
-        self._skips = skips
+        self._archived = ArchivedMet("search", "search", skips=skips)
         self._answers: Answers = {}
-        self._met: RecordArchivedError | None = None
+        self._classes: Mapping[str, str] = {}
+        self._thinned = 1
 
     def estimate(self, prices: Prices) -> SearchEstimate:
         """By these prices."""
@@ -40,19 +41,8 @@ class Search:
         self._classes = {file.line.key: file.line.storage_class for file in all_packs}
         ahead = 2 * self._engine.parts.settings.max_workers  # as FanOut has begun by then
         every = self._every(ahead)
-        tally, script = Tally(prices, every), every[-1].script
-        read = {file.line.key for file in kept}
-        return SearchEstimate(
-            what="search",
-            objects=script.documents.objects + len(script.packs),
-            **tally.fields(self._engine.usage.since(before)),
-            notes=(*self._notes(), *tally.notes()),
-            documents=script.documents.objects,
-            packs_read=tuple(sorted(read)),
-            packs_pruned=tuple(sorted(self._classes.keys() - read)),
-            groups=len(script.groups),
-            rows=sum(script.groups.values()),
-        )
+        read, looked = {file.line.key for file in kept}, self._engine.usage.since(before)
+        return Tally(prices, every).of_reads("search", self._classes, read, self._archived.notes(), looked)
 
     # ------------------------------------------------------------------ packs
     def _packs(self) -> tuple[Sequence[PackFile], Sequence[PackFile]]:
@@ -101,25 +91,9 @@ class Search:
         return rehearsed(self._engine, script, self._answers, self._act)
 
     def _act(self, rehearsal: Rehearsal) -> None:
-        try:
-            self._read(rehearsal, self._skipped if self._skips or self._met else None)
-        except RecordArchivedError as error:
-            self._met = error
-            self._read(rehearsal, self._skipped)
+        def read(sink: ErrorSink | None) -> None:
+            documents = rehearsal.layout.candidates(self._query, sink)
+            for _ in run_query(filter(rehearsal.script.finds, documents), self._query.copy().clear_filters()):
+                pass
 
-    def _read(self, rehearsal: Rehearsal, sink: ErrorSink | None) -> None:
-        documents = rehearsal.layout.candidates(self._query, sink)
-        for _ in run_query(filter(rehearsal.script.finds, documents), self._query.copy().clear_filters()):
-            pass
-
-    def _skipped(self, error: DataknobsDataError) -> None:
-        if not isinstance(error, RecordArchivedError):
-            raise error
-        if self._skips:
-            self._met = error
-
-    def _notes(self) -> Iterable[str]:
-        if self._met and not self._skips:
-            yield "the search raises RecordArchivedError; these numbers are those of search(…, archived='skip')"
-        if self._met:
-            yield str(self._met)
+        self._archived.passing(read)

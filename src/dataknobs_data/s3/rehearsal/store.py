@@ -121,6 +121,9 @@ class RehearsedStore:
             items += [_line(key, one) for key, one in mine if key > (start_after or "")]
         return Page(items, page.token)
 
+    def list_folder(self, folder: str, start_after: str) -> Page:
+        return self.list_page(folder, start_after=start_after)
+
     def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:
         return self._once("ListObjectVersions", (prefix, after), lambda store: store.list_versions(prefix, after=after))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from dataknobs_data.s3.costs.estimate import counted, money, size
 from dataknobs_data.s3.costs.prices import GB, Prices
 from dataknobs_data.s3.costs.usage import Usage
+from dataknobs_data.s3.costs.work import SearchEstimate
 from dataknobs_data.s3.rehearsal.engine import Rehearsed
 
 TRANSFER = (
@@ -24,6 +25,23 @@ class Tally:
         self._prices = prices
         self._all = rehearsals
         self._likely = rehearsals[-1]
+
+    def of_reads(
+        self, what: str, packs: Collection[str], read: Collection[str], notes: Iterable[str], looked: Usage
+    ) -> SearchEstimate:
+        """The whole estimate of what reads records. `packs`: the keys of all; `read`: of those that it may read."""
+        script = self._likely.script
+        return SearchEstimate(
+            what=what,
+            objects=script.documents.objects + len(script.packs),
+            **self.fields(looked),
+            notes=(*notes, *self.notes()),
+            documents=script.documents.objects,
+            packs_read=tuple(sorted(read)),
+            packs_pruned=tuple(sorted(set(packs).difference(read))),
+            groups=len(script.groups),
+            rows=sum(script.groups.values()),
+        )
 
     def fields(self, looked: Usage) -> dict[str, Any]:
         """Those of a WorkEstimate."""
