@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from dataknobs_data.backends.s3 import AsyncS3Database, S3Database
-from dataknobs_data.exceptions import QueryError
+from dataknobs_data.exceptions import QueryError, RecordArchivedError
 from dataknobs_data.records import Record
-from tests.unit.test_s3_explain_work import check, check_range, records, spent
+from tests.unit.test_s3_explain_work import archived_pack, check, check_range, records, spent
 from tests.unit.tiered_fakes import Processes
 
 pytestmark = pytest.mark.thorough
@@ -45,8 +45,8 @@ def loose() -> Iterator[Processes]:
         yield made
 
 
-def select(database: S3Database, sql: str, params: Any = None) -> None:
-    with database.select_query(sql, params) as result:
+def select(database: S3Database, sql: str, params: Any = None, **how: Any) -> None:
+    with database.select_query(sql, params, **how) as result:
         for _ in result.batches():
             pass
 
@@ -116,6 +116,20 @@ def test_what_makes_no_sense_is_refused_as_it_would_be(filled: Processes) -> Non
         filled.database().explain.select_query("SELECT rares FROM S3Object")
     with pytest.raises(QueryError):
         filled.database().explain.select_query("DROP TABLE S3Object")
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_packs_in_an_archive_are_named_and_left_out(
+    filled: Processes, monkeypatch: pytest.MonkeyPatch, skips: bool
+) -> None:
+    pack, database, sql = archived_pack(filled, monkeypatch), filled.database(), "SELECT n FROM S3Object"
+    estimate = database.explain.select_query(sql, archived="skip" if skips else "raise")
+    assert any(pack in note for note in estimate.notes)
+    assert any("of select_query(…, archived='skip')" in note for note in estimate.notes) is not skips
+    check(estimate, spent(database, lambda: select(database, sql, archived="skip")))
+    with pytest.raises(RecordArchivedError) as caught:
+        select(database, sql)
+    assert skips or str(caught.value) in estimate.notes
 
 
 def test_it_is_awaited_in_the_other_color(filled: Processes) -> None:

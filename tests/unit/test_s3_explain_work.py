@@ -243,11 +243,9 @@ def test_packs_are_told_by_name(filled: Processes) -> None:
     assert "cost: $0.0000" in uncertain
 
 
-@pytest.mark.parametrize("skips", [False, True])
-def test_packs_in_an_archive_are_named_and_left_out(
-    filled: Processes, monkeypatch: pytest.MonkeyPatch, skips: bool
-) -> None:
-    store, pack = filled.store, min(key for key in filled.store.objects if "/packs/" in key)
+def archived_pack(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The key of a pack that lies in an archive from here on."""
+    store, pack = processes.store, min(key for key in processes.store.objects if "/packs/" in key)
     get_range, head, list_page = store.get_range, store.head, store.list_page
 
     def refused(key: str, *more: Any, **named: Any) -> Any:
@@ -267,13 +265,25 @@ def test_packs_in_an_archive_are_named_and_left_out(
         "list_page",
         lambda *a, **k: replace(page := list_page(*a, **k), items=[of_class(one) for one in page.items]),
     )
-    database = filled.database()
+    return pack
+
+
+@pytest.mark.parametrize("skips", [False, True])
+def test_packs_in_an_archive_are_named_and_left_out(
+    filled: Processes, monkeypatch: pytest.MonkeyPatch, skips: bool
+) -> None:
+    pack, database = archived_pack(filled, monkeypatch), filled.database()
     estimate = database.explain.search(archived="skip" if skips else "raise")
     assert any(pack in note for note in estimate.notes)
     assert any("numbers are those of search(…, archived='skip')" in note for note in estimate.notes) is not skips
     check(estimate, spent(database, lambda: database.search(archived="skip")))
     with pytest.raises(RecordArchivedError):
         database.search()
+
+
+def test_what_becomes_of_archives_is_one_of_two(filled: Processes) -> None:
+    with pytest.raises(ConfigurationError, match="'raise' or 'skip', not 'leave'"):
+        filled.database().explain.search(archived="leave")  # type: ignore[arg-type]
 
 
 def test_reading_from_a_class_that_asks_for_it_costs_that(filled: Processes, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,10 +52,15 @@ class RehearsedReader(PackReader):
     # ------------------------------------------------------------------------------------------ the tail
     @lazily
     def _end(self) -> bytes:
-        if not self._is_known:
-            self._counted([(self.size - self._tail, self._tail)])
-            self._rows.script.deepened = True
-        return self._real._end
+        came = 0  # where it is refused
+        try:
+            end = self._real._end
+            came = self._tail
+        finally:
+            if not self._is_known:
+                self._counted([(self.size - self._tail, came)])
+                self._rows.script.deepened = True
+        return end
 
     @lazily
     def metadata(self) -> pq.FileMetaData:
