@@ -110,6 +110,9 @@ class DictStore:
         if key not in self.objects or condition.etag not in ("*", self.objects[key][1]):
             raise failed_condition()
 
+    def list_folder(self, folder: str, start_after: str) -> Page:
+        return self.list_page(folder, start_after=start_after)
+
     def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
         raise NotImplementedError("these tests do not list")
 

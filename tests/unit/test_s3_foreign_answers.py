@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import http.server
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from html import unescape
+from typing import Any, ClassVar
 
 import pytest
 
@@ -19,19 +20,23 @@ LINE = "<Contents><Key>a.json</Key><ETag>&quot;e&quot;</ETag><Size>1</Size></Con
 
 
 class Portal(http.server.BaseHTTPRequestHandler):
-    """Answers everything with `body`."""
+    """Answers everything with `bodies` in turn, then with `body`. `agents`: who asked."""
 
     protocol_version = "HTTP/1.1"
     body = PAGE
+    bodies: ClassVar[list[bytes]] = []
+    agents: ClassVar[list[str]] = []
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self.agents.append(self.headers["User-Agent"])
+        body = self.bodies.pop(0) if self.bodies else self.body
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
-        self.send_header("Content-Length", str(len(self.body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(self.body)
+            self.wfile.write(body)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = answer
 
@@ -41,7 +46,8 @@ class Portal(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def portal() -> Iterator[type[Portal]]:
     class Mine(Portal):
-        pass
+        bodies: ClassVar[list[bytes]] = []
+        agents: ClassVar[list[str]] = []
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mine)
     server.daemon_threads = True
@@ -70,6 +76,7 @@ def store(portal: Any) -> Iterator[ObjectStore]:
     [
         lambda store: store.head("key"),
         lambda store: store.list_page("prefix/"),
+        lambda store: store.list_folder("prefix/", "prefix/0"),
         lambda store: store.get_tags("key"),
         lambda store: store.put("key", b"{}", PutOptions(), ABSENT),
         lambda store: store.put("key", b"{}", PutOptions(), Match('"e"')),
@@ -78,7 +85,7 @@ def store(portal: Any) -> Iterator[ObjectStore]:
         lambda store: store.complete_upload("key", "id", ['"e"'], ABSENT),
         lambda store: store.delete_many(["a", "b"]),
     ],
-    ids=["head", "list", "tags", "put", "put-match", "create-upload", "part", "complete", "delete-many"],
+    ids=["head", "list", "list-folder", "tags", "put", "put-match", "create-upload", "part", "complete", "delete-many"],
 )
 def test_a_page_is_no_answer(store: ObjectStore, request_of: Callable[[ObjectStore], object]) -> None:
     with pytest.raises(Fault):
@@ -117,3 +124,49 @@ def test_a_listing_is_read_whole(portal: type[Portal], store: ObjectStore, space
     assert [(item.key, item.etag, item.size) for item in page.items] == [("a.json", '"e"', 1), ("ü b+c.json", "f", 2)]
     assert [item.modified_text for item in page.items] == ["", "x"]
     assert page.token == "t&1"
+
+
+def line(key: str) -> str:
+    return f"<Contents><Key>{key}</Key><ETag>e</ETag><Size>3</Size><LastModified>2026-01-02T03:04:05.678Z</LastModified></Contents>"
+
+
+def listing(keys: Iterable[str], token: str = "") -> bytes:
+    more = f"<NextContinuationToken>{token}</NextContinuationToken>" if token else ""
+    truncated = "true" if token else "false"
+    lines = "".join(map(line, keys))
+    return f"<ListBucketResult {SPACE}><IsTruncated>{truncated}</IsTruncated>{more}{lines}</ListBucketResult>".encode()
+
+
+def test_a_folder_of_ours_is_listed_by_the_faster_sdk_as_by_the_other(portal: type[Portal], store: ObjectStore) -> None:
+    portal.body = listing(["a/b/0.json", "a/b/1.json"])
+    quick, page = store.list_folder("a/b/", "a/b/"), store.list_page("a/b/", start_after="a/b/")
+    assert [(one.key, one.etag, one.size, one.modified) for one in quick.items] == [
+        (one.key, one.etag, one.size, one.modified) for one in page.items
+    ]
+    assert quick.token is page.token is None
+    assert len(portal.agents) == 2
+    assert portal.agents[0] != portal.agents[1], "they are two SDKs"
+
+
+@pytest.mark.parametrize(
+    ("folder", "keys"),
+    [
+        ("a/b/", []),
+        ("a/b/", ["a/b/0.json", "a/b//1.json"]),
+        ("a/b/", ["a/b/0.json", "a/b/&#9;.json"]),
+        ("a/b/", [f"a/b/{n:04}.json" for n in range(1000)]),
+        ("ä b/", ["ä b/0.json"]),
+        ("a/../b/", ["a/../b/0.json"]),
+    ],
+)
+def test_where_the_faster_sdk_cannot_know_the_other_is_asked(
+    portal: type[Portal], store: ObjectStore, folder: str, keys: list[str]
+) -> None:
+    portal.body = listing(keys)
+    assert [one.key for one in store.list_folder(folder, folder).items] == [unescape(key) for key in keys]
+    assert "Boto" in portal.agents[-1]
+
+
+def test_short_pages_are_no_end(portal: type[Portal], store: ObjectStore) -> None:
+    portal.bodies = [listing(["a/0.json"], "more"), listing(["a/1.json"])]
+    assert [one.key for one in store.list_folder("a/", "a/").items] == ["a/0.json", "a/1.json"]

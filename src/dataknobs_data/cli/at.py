@@ -11,6 +11,7 @@ from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit
 from dataknobs_data.cli.options import Config, Debug, Json, Table, Target
 from dataknobs_data.cli.targets import open_past
+from dataknobs_data.s3.costs.estimate import counted
 
 When = Annotated[
     str,
@@ -44,9 +45,7 @@ def at(
         then = Then(past.timestamp.isoformat(), past.table_version, past.count())
     if people:
         version = "there was no table" if then.table_version is None else f"table version {then.table_version}"
-        print(
-            f"{past.timestamp:%Y-%m-%d %H:%M:%S} UTC: {version}, {then.records:,} record{'' if then.records == 1 else 's'}"
-        )
+        print(f"{past.timestamp:%Y-%m-%d %H:%M:%S} UTC: {version}, {counted(then.records, 'record')}")
     else:
         output.print_value(then)
     return Exit.OK

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -73,8 +73,8 @@ def sql(
     (asked,) = parse_statements(statement, single=True)
     parameters = parse_parameters(param or ())
     with open_s3(database, config, dry_run=True) as db:
-        archived: Any = "skip" if skip_archived else "raise"
-        return _show(db.explain.select_query(asked, parameters, archived=archived), json)
+        estimate = db.explain.select_query(asked, parameters, archived="skip" if skip_archived else "raise")
+        return _show(estimate, json)
 
 
 @explain.command()

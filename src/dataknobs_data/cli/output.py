@@ -23,8 +23,12 @@ from dataknobs_data.cli.lines import to_line
 from dataknobs_data.codec import to_json
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.records import Record
+from dataknobs_data.s3.costs.estimate import counted
 
 CELL_WIDTH_MAX = 36
+TABLE_ROWS = 100
+"""Rows of a table when no --limit says otherwise."""
+
 ID, METADATA = "id", "metadata."
 _CONTROLS = re.compile("[\x7f-\x9f]")
 
@@ -110,10 +114,8 @@ def print_table(records: Sequence[Record], *, metadata: bool, more: bool = False
     """Records as `print_rows` has them, metadata last. `more`: there are others that were not fetched."""
     rows = [_row(record, metadata) for record in records]
     names = sorted(dict.fromkeys(name for row in rows for name in row), key=lambda name: name.startswith(METADATA))
-    count = f"the first {len(rows):,} records; --limit N shows more, --json prints all"
-    print_rows(
-        names, rows, count if more else f"{len(rows):,} record{'' if len(rows) == 1 else 's'}", "--select, --json"
-    )
+    first = f"the first {len(rows):,} records; --limit N shows more, --json prints all"
+    print_rows(names, rows, first if more else counted(len(rows), "record"), "--select, --json")
 
 
 def print_rows(names: Sequence[str], rows: Sequence[dict[str, Any]], footer: str, others: str) -> None:

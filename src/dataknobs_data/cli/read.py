@@ -17,16 +17,13 @@ from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.query import Query, SortOrder
 
-TABLE_ROWS = 100
-"""Rows of a table when no --limit says otherwise."""
-
 Sort = Annotated[
     list[str] | None, typer.Option(metavar="FIELD", help="Sort by this field, then by the next given (default: by id).")
 ]
 Desc = Annotated[bool, typer.Option("--desc", help="Sort downwards.")]
 Limit = Annotated[
     int | None,
-    typer.Option(min=0, metavar="N", help=f"At most so many records (default: all; in a table {TABLE_ROWS})."),
+    typer.Option(min=0, metavar="N", help=f"At most so many records (default: all; in a table {output.TABLE_ROWS})."),
 ]
 Offset = Annotated[int, typer.Option(min=0, metavar="N", show_default=False, help="Skip so many records first.")]
 Select = Annotated[
@@ -119,7 +116,7 @@ def _print_streamed(db: SyncDatabase, query: Query, metadata: bool, **how: Any) 
 
 
 def _print_found(db: SyncDatabase, query: Query, metadata: bool, **how: Any) -> int:
-    most = TABLE_ROWS if query.limit_value is None else query.limit_value
+    most = output.TABLE_ROWS if query.limit_value is None else query.limit_value
     found = db.search(query.copy().limit(most + 1 if query.limit_value is None else most), **how)
     if found:
         output.print_table(found[:most], metadata=metadata, more=len(found) > most)

@@ -16,6 +16,7 @@ import orjson
 from dataknobs_data.cli import output
 from dataknobs_data.codec import to_json
 from dataknobs_data.exceptions import ConfigurationError
+from dataknobs_data.s3.costs.estimate import counted
 
 if TYPE_CHECKING:
     from dataknobs_data.select.results import SqlResult
@@ -149,9 +150,5 @@ def show_rows(result: SqlResult, most: int, seconds: Callable[[], float]) -> Non
     rows = list(islice(result, most + 1))
     more = len(rows) > most
     shown = rows[:most]
-    count = (
-        f"the first {most:,} rows; --limit N shows more"
-        if more
-        else f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"
-    )
+    count = f"the first {most:,} rows; --limit N shows more" if more else counted(len(rows), "row")
     output.print_rows(result.columns, shown, f"{count} ({seconds():.2f} s)", "name them, or --json")

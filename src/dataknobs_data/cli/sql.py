@@ -23,17 +23,16 @@ from dataknobs_data.cli.targets import open_past, open_s3, open_target
 from dataknobs_data.database import SyncDatabase
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.runtime import Runtime
+from dataknobs_data.s3.archive.skipping import Archived
+from dataknobs_data.s3.costs.estimate import counted
+from dataknobs_data.select.dialect import OWN
 
 if TYPE_CHECKING:
     from dataknobs_data.backends.s3 import S3Database
     from dataknobs_data.select.results import SqlResult
 
-OWN = "S3Object"
 TAKEN = frozenset({"self", "sql", "params", "timeout", "archived"})
 """What no other database can be called: these are parameters of `S3Database.sql`."""
-
-TABLE_ROWS = 100
-"""Rows of a table when no --limit says otherwise."""
 
 _PARAMETER = re.compile(r"\s*(?P<name>\w+)\s*=(?P<value>.*)", re.DOTALL)
 _NAMED = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<database>.+)", re.DOTALL)
@@ -81,7 +80,7 @@ Output = Annotated[
 Limit = Annotated[
     int,
     typer.Option(
-        min=1, metavar="N", show_default=False, help=f"Rows that a table shows at most (default: {TABLE_ROWS})."
+        min=1, metavar="N", show_default=False, help=f"Rows that a table shows at most (default: {output.TABLE_ROWS})."
     ),
 ]
 
@@ -95,7 +94,7 @@ def sql(
     timeout: Timeout = None,
     form: Form = None,
     file: Output = None,
-    limit: Limit = TABLE_ROWS,
+    limit: Limit = output.TABLE_ROWS,
     skip_archived: SkipArchived = False,
     json: Json = False,
     table: Table = False,
@@ -116,7 +115,7 @@ def sql(
         with sink_of(file) as sink:
             rows = sum(session.run(one, sink) for one in asked)
     if file:
-        output.say(f"{rows:,} row{'' if rows == 1 else 's'} written to {file}", "dim")
+        output.say(f"{counted(rows, 'row')} written to {file}", "dim")
     return Exit.OK
 
 
@@ -181,7 +180,7 @@ class Session:
     others: Mapping[str, SyncDatabase]
     parameters: list[Any] | dict[str, Any] | None
     timeout: float | None
-    archived: Any
+    archived: Archived
     form: Format
     limit: int
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 
+from dataknobs_data.select.dialect import CLOSED
+
 _TOKEN = re.compile(
-    r"""
-      (?P<whole>  [eE]'(?:[^'\\]|\\.|'')*'      # E'it\'s'
-                | '(?:[^']|'')*'                # 'it''s'
-                | "(?:[^"]|"")*"                # "a ""name"" "
-                | \$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$
-                | --[^\n]*
-                | /\*.*?\*/ )
+    rf"""
+      (?P<whole>  {CLOSED} )
     | (?P<open>   ['"] | /\* | \$(?:[A-Za-z_]\w*)?\$ )
     | (?P<end>    ; )
     | .

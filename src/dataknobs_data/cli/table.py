@@ -18,7 +18,7 @@ from dataknobs_data.cli.options import Config, Debug, DryRun, Json, JsonDocument
 from dataknobs_data.cli.plans import print_json
 from dataknobs_data.cli.targets import open_s3
 from dataknobs_data.exceptions import ConfigurationError
-from dataknobs_data.s3.costs.estimate import money
+from dataknobs_data.s3.costs.estimate import counted, money
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.reports import CommitTime, LogEntry, SizeClass, TableStats, VacuumReport
@@ -78,8 +78,8 @@ def _parsed(text: str) -> timedelta:
 
 
 def _files(report: VacuumReport) -> str:
-    parts = [f"{report.files:,} file{_s(report.files)} ({report.bytes:,} bytes)"] if report.files else []
-    parts += [f"the marks of {report.loads:,} load{_s(report.loads)}"] if report.loads else []
+    parts = [f"{counted(report.files, 'file')} ({report.bytes:,} bytes)"] if report.files else []
+    parts += [f"the marks of {counted(report.loads, 'load')}"] if report.loads else []
     return " and ".join(parts)
 
 
@@ -90,7 +90,7 @@ def _say(report: VacuumReport) -> None:
         output.say("nothing to delete")
     if report.early:
         output.say(
-            f"{report.early:,} file{_s(report.early)} in a class that is paid for a minimum time, which is not over: "
+            f"{counted(report.early, 'file')} in a class that is paid for a minimum time, which is not over: "
             f"{money(report.early_dollars)} or more"
         )
     reasons = {
@@ -100,11 +100,7 @@ def _say(report: VacuumReport) -> None:
     }
     for reason, count in reasons.items():
         if count:
-            output.say(f"kept: {count:,} file{_s(count)} that {reason}", "dim")
-
-
-def _s(count: int) -> str:
-    return "" if count == 1 else "s"
+            output.say(f"kept: {counted(count, 'file')} that {reason}", "dim")
 
 
 # ---------------------------------------------------------------------------------------------- log

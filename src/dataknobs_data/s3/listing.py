@@ -13,8 +13,8 @@ PAGE_KEYS = 1000
 
 
 class Lister:
-    """Listings of one database. Always by boto3: obstore 0.12 fails on a stranger's key that it cannot parse (`a//b`, a
-    tab), takes no prefix that ends within a segment, and shows `x.json/` as `x.json`."""
+    """Listings of one database. By boto3 wherever strangers may write: obstore 0.12 fails on a key that it cannot parse
+    (`a//b`, a tab), takes no prefix that ends within a segment, and shows `x.json/` as `x.json`."""
 
     def __init__(self, caller: Caller, keys: Keys) -> None:
         self._caller = caller
@@ -51,6 +51,13 @@ class Lister:
             token = page.token
             if token is None:
                 return
+
+    def folder(self, folder: str, start_after: str, deadline: Deadline | None = None) -> Iterator[Page]:
+        """As `pages`, of a folder of ours in which something is known to lie behind that key."""
+        page = self._caller.send("ListObjectsV2", lambda store: store.list_folder(folder, start_after), deadline)
+        yield page
+        if page.token is not None:
+            yield from self.pages(folder, page.items[-1].key, deadline)
 
     def record_pages(self, key_prefix: str, deadline: Deadline | None = None) -> Iterator[Page]:
         """As `pages`, but does not go through all of this database's control files when it comes to them.

@@ -183,6 +183,11 @@ class ObjectStore(Protocol):
     def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
         """The next up to 1,000 objects below `prefix`."""
 
+    def list_folder(self, folder: str, start_after: str) -> Page:
+        """As `list_page`, for a folder in which nobody else writes and something is known to lie behind `start_after`. Storage
+        classes are not told.
+        """
+
     def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:
         """The next up to 1,000 versions and delete markers of objects whose keys begin with `prefix`, newest first."""
 

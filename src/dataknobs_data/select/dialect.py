@@ -14,9 +14,19 @@ from dataknobs_data.exceptions import QueryError
 OWN = "S3Object"
 """What a statement calls the database that it is asked of."""
 
+CLOSED = r"""
+    (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*'                  # E'it\'s'
+  | '(?:[^']|'')*'                                      # 'it''s'
+  | "(?:[^"]|"")*"                                      # "a ""name"" "
+  | \$(?P<tag>(?:[A-Za-z_]\w*)?)\$.*?\$(?P=tag)\$
+  | --[^\n]*
+  | /\*.*?\*/
+"""
+"""What is in quotation marks, and comments: nothing in them is SQL. With re.VERBOSE and re.DOTALL."""
+
 _TOKENS = re.compile(
-    r"""
-      (?P<other> (?<![\w$])[eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | "(?:[^"]|"")*" | --[^\n]* | /\*.*?\*/ | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
+    rf"""
+      (?P<other> {CLOSED} )
     | (?<![\w$]) S3Object (?P<all> \s* \[ \s* \* \s* \] ) (?P<deeper> \s* [.\[] )?
     | ` (?P<instant> [^`]* ) `
     """,

@@ -121,6 +121,9 @@ class BotoStore:
             ]
             return Page(items, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
 
+    def list_folder(self, folder: str, start_after: str) -> Page:
+        return self.list_page(folder, start_after=start_after)
+
     def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:
         extra: Any = _given(KeyMarker=after and after[0], VersionIdMarker=after and after[1])
         with faults():

@@ -1,4 +1,5 @@
-"""GET and PUT through obstore (Rust): 3 to 5 times the throughput of boto3 on the same cores. The rest stays with boto3."""
+"""GET, PUT and some listings through obstore (Rust): 3 to 5 times the throughput of boto3 on the same cores. The rest stays
+with boto3."""
 
 from __future__ import annotations
 
@@ -11,18 +12,19 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from obstore.auth.boto3 import Boto3CredentialProvider
-from obstore.exceptions import BaseError, NotModifiedError, UnauthenticatedError
+from obstore.exceptions import BaseError, InvalidPathError, NotModifiedError, UnauthenticatedError
 from obstore.store import S3Store
 
 from dataknobs_data.s3.encryption import Encryption
+from dataknobs_data.s3.listing import PAGE_KEYS
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Kind, PutOptions
+from dataknobs_data.s3.store import Absent, Blob, Condition, Fault, Kind, Listed, Page, PutOptions
 from dataknobs_data.s3.stores.boto import BotoStore
 from dataknobs_data.s3.stores.checksums import Checksum
 from dataknobs_data.s3.stores.failures import kind_of
 
 if TYPE_CHECKING:
-    from obstore import GetOptions, PutMode
+    from obstore import GetOptions, ObjectMeta, PutMode
     from obstore.store import ClientConfig
 
 CREDENTIALS_GOOD_FOR = timedelta(minutes=10)
@@ -32,6 +34,9 @@ READ_SECONDS_MAX = 3600
 """A large document may take long to arrive as long as bytes keep coming; reading it is one snapshot however long it takes."""
 
 SHA256: dict[str, Any] = {"checksum_algorithm": "SHA256"}
+
+_PLAIN = re.compile(r"(?:(?!\.{1,2}/)[\w.=-]+/)+", re.ASCII)
+"""Folders that obstore asks for as they are."""
 
 _STATUS = re.compile(r"status code: (\d{3})")
 _CODE = re.compile(r"<Code>(\w+)</Code>")
@@ -94,6 +99,18 @@ class ObstoreStore(BotoStore):
             options: GetOptions = {"range": (offset, offset + length), "version": version_id}
             return memoryview(self._reads.get(key, options=options).bytes())
 
+    def list_folder(self, folder: str, start_after: str) -> Page:
+        if not _PLAIN.fullmatch(folder):
+            return super().list_folder(folder, start_after)
+        with _faults(folder):
+            try:
+                lines = next(iter(self._reads.list(folder, offset=start_after, chunk_size=PAGE_KEYS)), ())
+            except InvalidPathError:  # of a stranger all the same
+                lines = ()
+        if not 0 < len(lines) < PAGE_KEYS:  # to obstore, any XML is a listing; nor does it say whether there are more
+            return super().list_folder(folder, start_after)
+        return Page([_listed(line) for line in lines], None)
+
     def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
         attributes = {"Content-Type": options.content_type, **options.metadata}
         if options.storage_class:
@@ -119,6 +136,10 @@ class ObstoreStore(BotoStore):
     def _send_checksums(self, wanted: Checksum) -> None:
         self._writes = self._open_writes(**SHA256)
         super()._send_checksums(wanted)
+
+
+def _listed(line: ObjectMeta) -> Listed:
+    return Listed(line["path"], line["e_tag"] or "", line["size"], "", line["last_modified"].isoformat())
 
 
 def _encryption(encryption: Encryption | None) -> dict[str, Any]:

@@ -66,7 +66,7 @@ class History:
         if known is None:
             return self._first(deadline)
         seen = self._runtime.now()
-        folder = self._reader.folder(_list_from(known), deadline)
+        folder = self._reader.tail(_list_from(known), deadline)
         line = folder.entries.get(known.version)
         if line is None:
             return self._reopen(known, deadline)

@@ -13,7 +13,7 @@ from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.listing import Lister
-from dataknobs_data.s3.store import Fault, Kind, Listed
+from dataknobs_data.s3.store import Fault, Kind, Listed, Page
 from dataknobs_data.s3.table.actions import decode
 from dataknobs_data.s3.table.checkpoint import checkpoint_state
 from dataknobs_data.s3.table.folder import CHECKPOINT, ENTRY, Folder, folder_of, plan_of
@@ -38,7 +38,13 @@ class LogReader:
 
     def folder(self, first: int, deadline: Deadline | None) -> Folder:
         """What lies in the log's folder from version `first` on: one LIST for each 1,000 files."""
-        pages = self._lister.pages(self._keys.log, self._keys.log_from(first), deadline)
+        return self._sorted(self._lister.pages(self._keys.log, self._keys.log_from(first), deadline))
+
+    def tail(self, first: int, deadline: Deadline | None) -> Folder:
+        """As `folder`, where it is known that some of it is there."""
+        return self._sorted(self._lister.folder(self._keys.log, self._keys.log_from(first), deadline))
+
+    def _sorted(self, pages: Iterable[Page]) -> Folder:
         return folder_of((line for page in pages for line in page.items), self._keys)
 
     def entries(self, lines: Iterable[tuple[int, Listed]], deadline: Deadline | None) -> list[Entry]:

@@ -128,6 +128,9 @@ class PastStore(ObjectStore):
         first = start_after if start_after != self._past.keys.log_from(0) else None  # behind which all of the log lies
         return self._past.listed(prefix, token or first, self._deadline)
 
+    def list_folder(self, folder: str, start_after: str) -> Page:
+        return self.list_page(folder, start_after=start_after)
+
     def head_bucket(self) -> None:
         self._send("HeadBucket", lambda store: store.head_bucket())
 
