@@ -21,6 +21,9 @@ MakeChanges = Callable[[Sequence[Any]], Sequence[Change]]
 
 Make = MakeChanges | Callable[[Sequence[Any]], Sequence[Deletion]]
 
+BATCH = 1000
+"""Records that a batch operation holds in memory at once."""
+
 _PENDING, _WRITTEN, _MISSED = range(3)
 
 

@@ -13,7 +13,7 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
-from dataknobs_data.batches import change_batch, delete_batch
+from dataknobs_data.batches import BATCH, change_batch, delete_batch
 from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine, ErrorSink
@@ -25,9 +25,6 @@ from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, prefetched, windows
 from dataknobs_data.writing import OnWritten, StreamWriter
-
-BATCH = 1000
-"""Records that a batch operation holds in memory at once."""
 
 OnError = Literal["raise", "collect"]
 T = TypeVar("T")

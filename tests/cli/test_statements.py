@@ -29,6 +29,14 @@ def test_what_is_not_ended_waits_for_more(rest: str) -> None:
     assert split(f"SELECT 0; {rest}") == (["SELECT 0"], f" {rest}")
 
 
+def test_a_backslash_escapes_in_e_strings_only() -> None:
+    assert statements(r"SELECT E'a\';b'; SELECT DATE'c\'; SELECT 1") == [
+        r"SELECT E'a\';b'",
+        r"SELECT DATE'c\'",
+        "SELECT 1",
+    ]
+
+
 def test_nothing() -> None:
     for text in ("", " \n", ";", " ; ;", "-- only a word", "/* ; */ ;"):
         assert statements(text) == []

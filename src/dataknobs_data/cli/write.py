@@ -10,13 +10,13 @@ from typing import Annotated
 import orjson
 import typer
 
+from dataknobs_data.batches import BATCH
 from dataknobs_data.cli import output
 from dataknobs_data.cli.exits import Exit
 from dataknobs_data.cli.lines import ID
 from dataknobs_data.cli.loading import Load, open_source, progress
 from dataknobs_data.cli.options import Config, Debug, Ids, Target
 from dataknobs_data.cli.targets import expand_ids, open_target
-from dataknobs_data.database import BATCH
 from dataknobs_data.exceptions import BatchError
 from dataknobs_data.streaming import ConflictPolicy, windows
 

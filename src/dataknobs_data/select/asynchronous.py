@@ -12,6 +12,7 @@ from dataknobs_data.records import Record
 from dataknobs_data.select.recorded import recorded
 from dataknobs_data.select.results import SqlResult
 from dataknobs_data.select.running import Statement
+from dataknobs_data.select.waiting import STEP
 
 if TYPE_CHECKING:
     import polars
@@ -24,9 +25,8 @@ else:
 
 T = TypeVar("T")
 
-PATIENCE, STEP = 5.0, 0.05
-"""Seconds that a canceled task waits for its thread at most, and between two interruptions of it: one that comes before
-anything runs has no effect."""
+PATIENCE = 5.0
+"""Seconds that a canceled task waits for its thread at most."""
 
 
 class Run(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice, pairwise
 
-from dataknobs_data.batches import MakeChanges, change_batch
+from dataknobs_data.batches import BATCH, MakeChanges, change_batch
 from dataknobs_data.documents import Verb
 from dataknobs_data.exceptions import BatchError, ConfigurationError
 from dataknobs_data.records import Record, RecordLike, as_record, id_of
@@ -22,9 +22,6 @@ from dataknobs_data.streaming import windows
 
 REHEARSED_MAX = 10_000
 """Records that are really made into packs; what more there are is reckoned by these."""
-
-WINDOW = 1000
-"""As in database.BATCH."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ class Creation:
         """How many packs, and what failed."""
         given = self._given
         rehearsal.script.deferred = given.factor > 1
-        batches = windows(given.records, WINDOW)
+        batches = windows(given.records, BATCH)
         run = change_batch(rehearsal, Verb.CREATE, batches, self._creations)
         failed = None
         try:

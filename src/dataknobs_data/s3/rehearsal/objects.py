@@ -17,7 +17,6 @@ from dataknobs_data.s3.tombstones import may_be_tombstone
 LOOKS_MAX = 1000
 """Documents before rows that are looked at closely, evenly spread; of the others each is reckoned like the one before it."""
 
-
 MODELS = 100
 """Documents that stand for others."""
 

@@ -89,7 +89,8 @@ class Script:
     deferred         whether packs are weighed, and only put when all are known
     made             paths of files of the table that were put
     classes          storage classes of packs, by path, as far as they are known
-    packs, groups    which packs, and row groups of them, would be read
+    packs, groups    which packs, and row groups of them with their rows, would be read
+    documents        records with objects of their own that would be read
     """
 
     query: Query = field(default_factory=Query)

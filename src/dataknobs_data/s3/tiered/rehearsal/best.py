@@ -10,8 +10,7 @@ from dataknobs_data.query import SortSpec
 from dataknobs_data.s3.rehearsal.script import Matches
 from dataknobs_data.s3.table.locations import may_lie_in_rest
 from dataknobs_data.s3.table.prune import PackFacts
-from dataknobs_data.s3.table.shape import ID
-from dataknobs_data.s3.tiered.rehearsal.shares import places
+from dataknobs_data.s3.tiered.rehearsal.shares import column_of, places
 
 
 def best_counts(
@@ -44,7 +43,7 @@ def _together(first: int, counts: Sequence[int]) -> list[int]:
 
 def _by_bounds(sort: SortSpec, first: int, groups: Sequence[tuple[int, PackFacts]]) -> list[int] | None:
     """If values lie evenly between the bounds of their groups; None where bounds are not known."""
-    name = ID if sort.field == "id" else sort.field
+    name = column_of(sort.field)
     filled = [(number, count, facts.stats) for number, (count, facts) in enumerate(groups) if count]
     bounds = places(*(side.get(name) for _, _, stats in filled for side in (stats.least, stats.most)))
     if bounds is None:

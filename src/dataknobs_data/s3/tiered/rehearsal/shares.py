@@ -53,7 +53,7 @@ def share(expression: Expression, facts: PackFacts, distinct: Distinct) -> float
 def _of_range(parts: list[Filter], facts: PackFacts, distinct: Distinct) -> float:
     """Of conditions on one field, all of which hold: what lies between two bounds is less than each of the two lets pass."""
     alone = [_leaf(part, facts, distinct) for part in parts]
-    name = ID if parts[0].field == "id" else parts[0].field
+    name = column_of(parts[0].field)
     least, most = facts.stats.least.get(name), facts.stats.most.get(name)
     lows = [least, *(low for part in parts if (low := _ends(part)[0]) is not None)]
     highs = [most, *(high for part in parts if (high := _ends(part)[1]) is not None)]
@@ -81,7 +81,7 @@ def _leaf(leaf: Filter, facts: PackFacts, distinct: Distinct) -> float:
         return 0.0
     if must_match(leaf, facts):
         return 1.0
-    name = ID if leaf.field == "id" else leaf.field
+    name = column_of(leaf.field)
     nulls = facts.stats.nulls.get(name, 0) / max(facts.stats.records, 1)
     found = (1 - nulls) * _of_values(_OPPOSITE.get(leaf.operator, leaf.operator), leaf.value, name, facts, distinct)
     if leaf.operator is Operator.NOT_EXISTS:
@@ -116,6 +116,11 @@ def _between(low: Any, high: Any, least: Any, most: Any, otherwise: float) -> fl
     if last <= first:
         return otherwise
     return max(0.0, min(1.0, (min(above, last) - max(below, first)) / (last - first)))
+
+
+def column_of(field: str) -> str:
+    """The column whose bounds say something of a field."""
+    return ID if field == "id" else field
 
 
 def places(*values: Any) -> list[float] | None:

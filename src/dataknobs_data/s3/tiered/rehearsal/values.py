@@ -25,15 +25,12 @@ def values_of(reader: PackReader, groups: Sequence[int], names: Sequence[str], k
 
 
 def _group(reader: PackReader, group: int, names: Sequence[str], known: Collection[str]) -> pa.Table:
-    row_group, places, distinct = (
-        reader.metadata.row_group(group),
-        reader.metadata.schema.names,
-        distinct_in(reader, group),
-    )
+    row_group, distinct = reader.metadata.row_group(group), distinct_in(reader, group)
+    stored = reader.metadata.schema.names
     schema = pa.schema([reader.shape.arrow.field(name) for name in names])
     columns = []
     for number, field in enumerate(schema, 1):
-        bounds = row_group.column(places.index(field.name)).statistics
+        bounds = row_group.column(stored.index(field.name)).statistics
         if field.name in (METADATA, REST):  # which are JSON
             columns.append(pa.nulls(row_group.num_rows, field.type))
             continue
@@ -62,7 +59,7 @@ def _made(
         texts = pa.array(_texts(least, most, distinct, len(shares), known), kind)
         return texts.take(pc.cast(pc.floor(pc.multiply(shares, len(texts))), pa.int64()))
     if pa.types.is_boolean(kind):
-        return pc.and_(pc.less(shares, 0.5), True) if least != most else pa.repeat(pa.scalar(least, kind), len(shares))
+        return pc.less(shares, 0.5) if least != most else pa.repeat(pa.scalar(least, kind), len(shares))
     if pa.types.is_floating(kind):
         return pc.add(pc.multiply(shares, most - least), least).cast(kind)
     whole = pa.int32() if pa.types.is_date32(kind) else pa.int64()
