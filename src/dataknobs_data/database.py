@@ -48,8 +48,13 @@ class SyncDatabase:
     backend: ClassVar[str]
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, runtime: Runtime | None = None) -> None:
-        self._runtime = runtime or Runtime()
-        self._engine = self.make_engine(dict(config or {}), self._runtime)
+        runtime = runtime or Runtime()
+        self._set_up(self.make_engine(dict(config or {}), runtime), runtime)
+
+    def _set_up(self, engine: Engine, runtime: Runtime) -> None:
+        """Over an engine that is not open yet."""
+        self._runtime = runtime
+        self._engine = engine
         self._opened = False
         self._opening = threading.Lock()
 

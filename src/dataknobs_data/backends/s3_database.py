@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -327,12 +326,11 @@ class S3Past(S3Database):
     It sends by way of the database that it is a view of, and ends with that one. `close()` it when you are done.
     """
 
+    _engine: PastEngine
+
     def __init__(self, engine: PastEngine) -> None:
         """Raises TimeTravelError where that past cannot be read."""
-        self._runtime = engine.runtime
-        self._engine: PastEngine = engine
-        self._opened = False
-        self._opening = threading.Lock()
+        self._set_up(engine, engine.runtime)
         self._ready()
 
     @property

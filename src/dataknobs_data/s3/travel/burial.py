@@ -49,19 +49,17 @@ def _killed(engine: S3Engine, id: str, killed: Tombstone, when: datetime) -> Doc
 
 
 def _rows(layout: Layout, id: str) -> list[Document]:
-    from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
+    from dataknobs_data.s3.travel.table import table_of  # imports pyarrow
 
-    assert isinstance(layout, TieredLayout), "only there are tombstones"
-    return [document for document, _ in layout.table.look(None, "undelete").documents([id]).get(id, ())]
+    return [document for document, _ in table_of(layout).look(None, "undelete").documents([id]).get(id, ())]
 
 
 def _cleared_since(layout: Layout, version: int | None) -> bool:
     """Whether somebody has, or may have: that takes all rows away, and leaves no tombstones."""
-    from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
-    from dataknobs_data.s3.tiered.rewriting import CLEARING
+    from dataknobs_data.s3.tiered.rewriting import CLEARING  # imports pyarrow
+    from dataknobs_data.s3.travel.table import table_of
 
-    assert isinstance(layout, TieredLayout), "only there are tombstones"
-    log = layout.table.log
+    log = table_of(layout).log
     snapshot = log.refresh()
     if snapshot is None or version is None:
         return True

@@ -68,12 +68,11 @@ class PastEngine(S3Engine):
         if isinstance(self._live.layout, ObjectsLayout):
             return ObjectsLayout(self._parts)
         from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
-        from dataknobs_data.s3.travel.table import PastLog, PastTable
+        from dataknobs_data.s3.travel.table import PastLog, PastTable, table_of
 
-        assert isinstance(self._live.layout, TieredLayout), "there are two layouts"
         table = PastTable(self._parts)
         try:
-            snapshot = PastLog(past, self._live.layout.table.log, self._many).open(table)
+            snapshot = PastLog(past, table_of(self._live.layout).log, self._many).open(table)
         except BaseException:
             table.close()
             raise
@@ -90,6 +89,7 @@ class PastEngine(S3Engine):
 
     def close(self) -> None:
         """Ends its own threads. The connections are the database's."""
+        self.sandboxes.close()
         self._layout.close()
 
     # ------------------------------------------------------------------ what the past does not have
@@ -149,9 +149,7 @@ def _committed(live: S3Engine, version: int) -> Moment:
             "this database has layout 'objects': there is no table, and so no version of it; at(timestamp=…) is what it can show",
             key="layout",
         )
-    from dataknobs_data.s3.tiered.layout import TieredLayout  # imports pyarrow
-    from dataknobs_data.s3.travel.table import moment_of
+    from dataknobs_data.s3.travel.table import moment_of, table_of  # imports pyarrow
 
-    assert isinstance(live.layout, TieredLayout), "there are two layouts"
     with translated(f"looking for table version {version}", live.parts.place):
-        return moment_of(version, Versions(live.parts.caller), live.parts.keys, live.layout.table.log)
+        return moment_of(version, Versions(live.parts.caller), live.parts.keys, table_of(live.layout).log)

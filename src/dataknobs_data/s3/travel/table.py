@@ -10,18 +10,25 @@ from dataknobs_data.exceptions import DataFormatError, SnapshotExpiredError
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
-from dataknobs_data.s3.layout import Parts
+from dataknobs_data.s3.layout import Layout, Parts
 from dataknobs_data.s3.listing import Lister
 from dataknobs_data.s3.table.actions import Add, Remove
 from dataknobs_data.s3.table.folder import ENTRY, Folder
 from dataknobs_data.s3.table.log import Log
 from dataknobs_data.s3.table.snapshot import Entry, Snapshot
+from dataknobs_data.s3.tiered.layout import TieredLayout
 from dataknobs_data.s3.tiered.table import Table, View
 from dataknobs_data.s3.travel.moment import Moment, refuse, whole_second
 from dataknobs_data.s3.travel.past import Past, Versions
 from dataknobs_data.streaming import windows
 
 ENTRIES_AT_ONCE = 100
+
+
+def table_of(layout: Layout) -> Table:
+    """The table of a layout that has one: whoever asks has made sure of that."""
+    assert isinstance(layout, TieredLayout), "there are two layouts"
+    return layout.table
 
 
 class PastTable(Table):
