@@ -10,6 +10,7 @@ import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields
+from functools import cache
 from typing import Any, TypeVar
 
 from dataknobs_data.exceptions import ConfigurationError
@@ -18,6 +19,8 @@ from dataknobs_data.spelling import did_you_mean
 T = TypeVar("T")
 
 _TRUE, _FALSE = frozenset({"true", "yes", "on", "1"}), frozenset({"false", "no", "off", "0"})
+
+_hints = cache(typing.get_type_hints)
 
 
 def secret(default: str | None = None) -> Any:
@@ -33,7 +36,7 @@ def read_settings(cls: type[T], backend: str, config: Mapping[str, Any], aliases
     """
     aliases = aliases or {}
     known = {one.name: one for one in fields(cls)}  # type: ignore[arg-type]
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     values: dict[str, Any] = {}
     for key, value in config.items():
         name = aliases.get(key, key)

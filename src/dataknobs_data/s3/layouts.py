@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
+from functools import cache
+from importlib import metadata
 
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.layout import Layout, Parts
 from dataknobs_data.s3.objects_layout import ObjectsLayout
 from dataknobs_data.s3.settings import OBJECTS, TIERED
+
+version = cache(metadata.version)
+"""Of a package; its metadata is a file that takes a millisecond to read, and every opening asks."""
 
 PYARROW = 25
 """The first pyarrow that says where the bloom filters are which it has written since 24:
@@ -40,7 +44,7 @@ def _lacking() -> str:
     """Why the table's files cannot be written and read here; "" where they can."""
     try:
         found = version("pyarrow")
-    except PackageNotFoundError:
+    except metadata.PackageNotFoundError:
         return f"which needs pyarrow {PYARROW} or newer"
     major = found.partition(".")[0]
     if major.isdecimal() and int(major) >= PYARROW:
