@@ -28,7 +28,8 @@ from typing import Any, ClassVar, ParamSpec, Self, TypeVar, get_type_hints
 
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
 from dataknobs_data.query import Query
-from dataknobs_data.records import Record, RecordLike
+from dataknobs_data.record_likes import RecordLike
+from dataknobs_data.records import Record
 from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, windows

@@ -11,7 +11,7 @@ from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Deletion, Verb, check_id
 from dataknobs_data.engine import Bulk, EachWindow, Engine, Settled
 from dataknobs_data.exceptions import BatchError, DataknobsDataError
-from dataknobs_data.records import id_of
+from dataknobs_data.record_likes import id_of
 
 Note = Callable[[int, Sequence[str | None]], object]
 """Told of the items that are taken, in order: the index of the first, and the ids of their records."""

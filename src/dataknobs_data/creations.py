@@ -7,7 +7,8 @@ from itertools import compress, repeat
 from typing import Any, overload
 
 from dataknobs_data.documents import Change, Verb, check_id
-from dataknobs_data.records import are_plain_dicts, as_record, bare_data, ids_in, ids_of
+from dataknobs_data.record_likes import are_plain_dicts, as_record, ids_in
+from dataknobs_data.records import bare_data, ids_of
 
 
 class Creations(Sequence[Change]):

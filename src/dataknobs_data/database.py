@@ -20,7 +20,8 @@ from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
 from dataknobs_data.matching import project
 from dataknobs_data.query import Query
-from dataknobs_data.records import Record, RecordLike, as_record, checked
+from dataknobs_data.record_likes import RecordLike, as_record, checked
+from dataknobs_data.records import Record
 from dataknobs_data.registry import load_backend
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import StreamConfig, StreamResult, prefetched, windows

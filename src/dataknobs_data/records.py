@@ -4,65 +4,16 @@ from __future__ import annotations
 
 import copy
 import reprlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from dataknobs_data.exceptions import RecordValidationError
-from dataknobs_data.fields import Field, FieldType, checked_name
+from dataknobs_data.field_map import FieldMap
+from dataknobs_data.fields import Field, FieldType
 from dataknobs_data.paths import MISSING, find
 from dataknobs_data.spelling import did_you_mean
 
 _FIELDS = frozenset({Field})
-
-
-class FieldMap(MutableMapping[str, Field]):
-    """The fields of a record by name, in insertion order.
-
-    Reading gives the `Field`. Writing takes a `Field` (renamed if it is called something else) or a plain value, which
-    goes into the field that is there, keeping its declared type and metadata, or into a new one.
-    """
-
-    __slots__ = ("_by_name",)
-
-    def __init__(self, data: Mapping[str, Any]) -> None:
-        self._by_name = {
-            name: value.renamed(name) if isinstance(value, Field) else Field(name, value)
-            for name, value in data.items()
-        }
-
-    def __getitem__(self, name: str) -> Field:
-        try:
-            return self._by_name[name]
-        except KeyError:
-            raise KeyError(f"no field {name!r}; {did_you_mean(name, self._by_name)}") from None
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The field, or `default`."""
-        return self._by_name.get(name, default)  # Mapping's own would spell out an error message, to throw it away
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        if isinstance(value, Field):
-            self._by_name[checked_name(name)] = value if value.name == name else value.renamed(name)
-        elif name in self._by_name:
-            self._by_name[name].value = value
-        else:
-            self._by_name[name] = Field(name, value)
-
-    def __delitem__(self, name: str) -> None:
-        del self._by_name[self[name].name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._by_name
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._by_name)
-
-    def __len__(self) -> int:
-        return len(self._by_name)
-
-    def __repr__(self) -> str:
-        return f"{{{', '.join(f'{name!r}: {field!r}' for name, field in self.items())}}}"
 
 
 class Record:
@@ -122,7 +73,7 @@ class Record:
         if self._id is not None:
             return self._id
         candidate = self._metadata.get("id") if self._metadata else None
-        return _id_among(self._value) if candidate is None else str(candidate)
+        return id_among(self._value) if candidate is None else str(candidate)
 
     @id.setter
     def id(self, id: Any) -> None:
@@ -313,48 +264,8 @@ class Record:
         return f"Record({{{values}}}, id={self.id!r})"
 
 
-RecordLike = Record | Mapping[str, Any]
-"""What databases store: a record, or a mapping `data` in the place of `Record(data)`."""
-
-
-def as_record(given: Any) -> Record:
-    """The record that `given` is or stands for. Raises RecordValidationError."""
-    if not isinstance(given, Record) and isinstance(given, Mapping):
-        return Record(given)
-    return checked(given)
-
-
-def checked(record: Any) -> Record:
-    """`record` if it is one. Raises RecordValidationError."""
-    if isinstance(record, Record):
-        return record
-    raise RecordValidationError(f"expected a Record, not {type(record).__name__}: wrap it as Record({{…}})")
-
-
-def id_of(given: Any) -> str | None:
-    """The id of the record that `given` is or stands for; None also where there is none."""
-    try:
-        return as_record(given).id
-    except RecordValidationError:
-        return None
-
-
-def are_plain_dicts(given: Collection[Any]) -> bool:
-    """Whether all are dicts of which `Record` would make records that are plain: it need not be made then."""
-    if set(map(type, given)) != {dict}:
-        return False
-    names: set[Any] = set().union(*given)
-    if "" in names or not all(isinstance(name, str) for name in names):
-        return False
-    return _FIELDS.isdisjoint(map(type, chain.from_iterable(map(dict.values, given))))
-
-
-def ids_in(plain_dicts: Iterable[dict[str, Any]]) -> list[str | None]:
-    """The ids that their records have."""
-    return [_id_among(data.get) if "id" in data or "record_id" in data else None for data in plain_dicts]
-
-
-def _id_among(value: Callable[[str], Any]) -> str | None:
+def id_among(value: Callable[[str], Any]) -> str | None:
+    """The id that fields say, as a string. `value`: gives that of a field, None where there is none."""
     candidate = value("id")
     if candidate is None:
         candidate = value("record_id")

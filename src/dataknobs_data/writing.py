@@ -15,7 +15,7 @@ from dataknobs_data.exceptions import (
     DataknobsDataError,
     DuplicateRecordError,
 )
-from dataknobs_data.records import RecordLike
+from dataknobs_data.record_likes import RecordLike
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.streaming import ConflictPolicy, StreamConfig, StreamResult
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataknobs_data.batches import MakeChanges
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.query import Query
-from dataknobs_data.records import RecordLike
+from dataknobs_data.record_likes import RecordLike
 from dataknobs_data.s3.archive.choosing import Chooser, Which
 from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished

@@ -9,7 +9,8 @@ from itertools import cycle, islice, pairwise
 from dataknobs_data.batches import BATCH, MakeChanges, change_batch
 from dataknobs_data.documents import Verb
 from dataknobs_data.exceptions import BatchError, ConfigurationError
-from dataknobs_data.records import Record, RecordLike, as_record, id_of
+from dataknobs_data.record_likes import RecordLike, as_record, id_of
+from dataknobs_data.records import Record
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.costs.usage import Usage

@@ -14,7 +14,8 @@ from dataknobs_data.creations import Creations
 from dataknobs_data.documents import to_record
 from dataknobs_data.engine import Settled
 from dataknobs_data.exceptions import OutcomeUnknownError
-from dataknobs_data.records import Record, as_record
+from dataknobs_data.record_likes import as_record
+from dataknobs_data.records import Record
 from dataknobs_data.s3.calls import Deadline
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.objects import Found, Grave, Stored
