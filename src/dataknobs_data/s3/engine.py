@@ -41,6 +41,7 @@ from dataknobs_data.s3.probe import (
 from dataknobs_data.s3.settings import S3Settings
 from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.tags import NOT_SHARED, Tagger, TagReport
+from dataknobs_data.select.ahead import Sandboxes
 
 if TYPE_CHECKING:
     from dataknobs_data.s3.tiered.maintenance import Maintenance
@@ -116,6 +117,7 @@ class S3Engine(Engine):
         """From here on everything goes by way of these."""
         self._parts, self._caller, self._place = parts, parts.caller, parts.place
         self._objects, self._many, self._clock = parts.objects, parts.many, parts.clock
+        self.sandboxes = Sandboxes()
 
     def _open_edge(self, caller: Caller, place: Place, clock: WriteClock) -> Edge | None:
         if not self._settings.read_endpoint or place.mocked:  # what moto mocks, no edge has
@@ -170,6 +172,7 @@ class S3Engine(Engine):
             self._made = None
 
     def close(self) -> None:
+        self.sandboxes.close()
         self._many.close()
         self._layout.close()
         self._parts.uploader.close()

@@ -31,4 +31,4 @@ def statement_over(
     share = settings.memory_limit // RELATIONS_SHARE
     limits = Limits(settings.memory_limit - share, settings.query_timeout if timeout is None else timeout)
     made = {name: partial(opener, share // len(openers)) for name, opener in openers.items()}
-    return Statement(sql, parameters, made, limits, parts.runtime, skipped)
+    return Statement(sql, parameters, made, limits, parts.runtime, skipped, engine.sandboxes)

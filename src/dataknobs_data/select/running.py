@@ -9,8 +9,9 @@ from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
-from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError, QueryError
+from dataknobs_data.exceptions import DatabaseOperationError, DataknobsDataError, QueryError, SnapshotExpiredError
 from dataknobs_data.runtime import Runtime
+from dataknobs_data.select.ahead import Sandboxes
 from dataknobs_data.select.dates import put_in_terms
 from dataknobs_data.select.dialect import for_duckdb
 from dataknobs_data.select.failures import out_of_time, translated
@@ -29,12 +30,18 @@ if TYPE_CHECKING:
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
 
+VACUUMED_MAX = 3
+"""Times that a statement is begun whose packs are vacuumed before it has rows."""
+
 
 class Skipped(Protocol):
     """What a statement left out because it was told to. `errors` grows while it is read."""
 
     @property
     def errors(self) -> Sequence[DataknobsDataError]: ...
+
+    def forget(self) -> None:
+        """It begins again."""
 
     def tell(self, doing: str) -> None:
         """Says so in the log."""
@@ -45,6 +52,7 @@ class Statement:
 
     openers  the relations it may name; of those that it does not name none is opened
     skipped  takes the errors of what they leave out
+    sandboxes  where it takes its own from
     """
 
     def __init__(
@@ -55,8 +63,10 @@ class Statement:
         limits: Limits,
         runtime: Runtime,
         skipped: Skipped | None = None,
+        sandboxes: Sandboxes | None = None,
     ) -> None:
         self._skipped = skipped
+        self._sandboxes = sandboxes or Sandboxes()
         if not (limits.seconds > 0 and math.isfinite(limits.seconds)):
             raise QueryError(f"SQL: timeout is {limits.seconds}, but must be a number of seconds above 0")
         self._sql = for_duckdb(sql)
@@ -71,14 +81,24 @@ class Statement:
 
     def run(self) -> SqlResult:
         """Carries it out until its first rows are there. Raises QueryError for a statement that makes no sense, and what
-        opening the relations raises.
+        opening the relations raises. Begins again where packs were vacuumed meanwhile.
         """
+        for _ in range(VACUUMED_MAX - 1):
+            try:
+                return self._begin()
+            except SnapshotExpiredError:
+                continue
+        return self._begin()
+
+    def _begin(self) -> SqlResult:
         held = ExitStack()
         if self._skipped:
             held.callback(self._skipped.tell, "SQL")
         try:
             return SqlResult(self._run(held), self._skipped.errors if self._skipped else ())
-        except BaseException:
+        except BaseException as error:
+            if self._skipped and isinstance(error, SnapshotExpiredError):
+                self._skipped.forget()
             held.close()
             raise
 
@@ -91,8 +111,9 @@ class Statement:
 
     def _run(self, held: ExitStack) -> Cursor:
         self._check()
-        sandbox = self._sandbox = Sandbox(self._limits)
+        sandbox = self._sandbox = self._sandboxes.take(self._limits)
         held.callback(sandbox.close)
+        self._sandboxes.prepare(self._limits)
         with translated(self._limits.memory_bytes), not_too_deep():
             statement = parsed(sandbox.connection, self._sql)
             changed = put_in_terms(statement)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Collection
 from dataclasses import dataclass
 from types import ModuleType
@@ -42,15 +43,16 @@ class Sandbox:
 
     def __init__(self, limits: Limits) -> None:
         duckdb = _duckdb()
-        self._memory_bytes = limits.memory_bytes
+        self.memory_bytes = limits.memory_bytes
         self._folder = tempfile.mkdtemp(prefix="dataknobs-sql-")
+        self._swept = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         try:
             self.connection: DuckDBPyConnection = duckdb.connect(":memory:", config=self._settings(limits))
             self._set("TimeZone", "'UTC'")
             self._set("enable_progress_bar", "false")  # it is drawn on standard output
             self._set("streaming_buffer_size", f"'{BUFFER_BYTES}B'")
         except BaseException:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._swept()
             raise
 
     def _settings(self, limits: Limits) -> dict[str, str | int | bool]:
@@ -68,7 +70,7 @@ class Sandbox:
 
     def bound(self, functions: Collection[str]) -> None:
         """Puts bounds to those of these functions that need them."""
-        for statement in macros(functions, self._memory_bytes):
+        for statement in macros(functions, self.memory_bytes):
             self.connection.execute(statement).fetchall()
 
     def lock(self, seconds: float) -> None:
@@ -93,7 +95,7 @@ class Sandbox:
         try:
             self.connection.close()
         finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._swept()
 
 
 def _duckdb() -> ModuleType:

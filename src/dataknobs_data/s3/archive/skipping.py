@@ -37,6 +37,10 @@ class Skipped:
         else:
             self._on_damage(error)
 
+    def forget(self) -> None:
+        """The read begins again."""
+        self.errors.clear()
+
     def tell(self, doing: str) -> None:
         """Says in the log what was left out."""
         several = [error for error in self.errors if "id" not in error.context]
