@@ -14,7 +14,7 @@ from dataknobs_data.records import bare_data, ids_of
 class Creations(Sequence[Change]):
     """Creations by the columns of their changes, to be treated as read-only.
 
-    given       the records, or plain dicts in the place of all of them (`records.are_plain_dicts`): then none need be made
+    given       the records, or plain dicts in the place of all of them (`record_likes.are_plain_dicts`): then none need be made
     generated   for each whether its id was made by us
     """
 

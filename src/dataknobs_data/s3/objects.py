@@ -16,7 +16,7 @@ from dataknobs_data.s3.headers import outline
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.marks import Mark, mark_of
 from dataknobs_data.s3.missing import check_bucket, says_missing
-from dataknobs_data.s3.store import Blob, Fault, Head, Kind, Listed
+from dataknobs_data.s3.store import UNVERSIONED, Blob, Fault, Head, Kind, Listed
 from dataknobs_data.s3.tombstones import Tombstone, decode, from_headers, is_tombstone
 
 
@@ -181,7 +181,7 @@ class Objects:
                 return None
             raise
         assert blob is not None
-        if blob.version_id != version_id and (blob.version_id, version_id) != (None, "null"):
+        if blob.version_id != version_id and (blob.version_id, version_id) != (None, UNVERSIONED):
             return None  # SeaweedFS 4.48 answers any version id with the current object where versions are off
         return _shown(self._found(id, _held(blob), certain=True))
 

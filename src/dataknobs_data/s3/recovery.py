@@ -8,9 +8,8 @@ from dataknobs_data.records import Record
 from dataknobs_data.s3.admin.versions import History, Past
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.store import ListedVersion
+from dataknobs_data.s3.store import UNVERSIONED, ListedVersion
 from dataknobs_data.s3.travel.burial import buried
-from dataknobs_data.s3.travel.past import UNVERSIONED
 
 
 class Recovery:

@@ -126,6 +126,11 @@ class Listed:
         return datetime.fromisoformat(self.modified_text)
 
 
+UNVERSIONED = "null"
+"""The id of what was written while versioning was off or suspended; a later such write takes its place:
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListedVersion:
     """One line of a listing of versions; size in bytes. A delete marker has neither ETag nor size."""

@@ -19,7 +19,7 @@ from dataknobs_data.s3.admin.control import PERMISSIONS, Control
 from dataknobs_data.s3.admin.plan import Configuration, Plan
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.headers import author_of, outline
-from dataknobs_data.s3.store import ABSENT, Fault, Head, Kind, ListedVersion, PutOptions
+from dataknobs_data.s3.store import ABSENT, UNVERSIONED, Fault, Head, Kind, ListedVersion, PutOptions
 from dataknobs_data.s3.tombstones import KILLS, may_be_tombstone
 
 logger = logging.getLogger("dataknobs_data.s3")
@@ -204,7 +204,7 @@ class History:
         if line.is_delete_marker:
             return None
         # moto 5.2 knows no version "null" in a bucket that never kept versions.
-        version_id = None if line.is_latest and line.version_id == "null" else line.version_id
+        version_id = None if line.is_latest and line.version_id == UNVERSIONED else line.version_id
         try:
             head = self._control.caller.send("HeadObject", lambda store: store.head(line.key, version_id=version_id))
         except Fault as fault:

@@ -22,20 +22,20 @@ from dataknobs_data.s3.admin.control import PERMISSIONS
 from dataknobs_data.s3.archive.choosing import Chooser, Chosen, Which
 from dataknobs_data.s3.archive.run import Brake, RestoreRun, Steps, checked_days, checked_tier, raise_failures
 from dataknobs_data.s3.archive.states import (
-    ARCHIVES,
     TIERED,
     Restoration,
     RestoreState,
     RestoreStatus,
     Target,
     WholePack,
+    may_be_archived,
     status_of,
     target_of,
 )
 from dataknobs_data.s3.costs.prices import Prices, default_prices
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.store import Fault, Head, Kind, Listed
+from dataknobs_data.s3.store import Fault, Head, Kind
 
 PAUSE_SECONDS_FIRST, PAUSE_GROWTH = 1.0, 2.0
 PAUSE_SECONDS_MAX = {"Expedited": 30.0, "Standard": 300.0, "Bulk": 300.0}
@@ -91,7 +91,7 @@ class Archive:
 
     # ------------------------------------------------------------------ looking
     def _choose(self, which: Which) -> Chosen:
-        return Chooser(self._control, self._objects).choose(which, _may_be_archived)
+        return Chooser(self._control, self._objects).choose(which, may_be_archived)
 
     def _look_at(
         self, targets: Sequence[Target]
@@ -254,10 +254,6 @@ _GROUPS = {
     RestoreState.NOT_ARCHIVED: "not_archived",
     RestoreState.MISSING: "missing",
 }
-
-
-def _may_be_archived(line: Listed) -> bool:
-    return line.storage_class in ARCHIVES or line.storage_class == TIERED
 
 
 def _is_archived(status: RestoreStatus) -> bool:

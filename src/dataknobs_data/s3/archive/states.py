@@ -13,10 +13,10 @@ from enum import StrEnum
 from dataknobs_data.exceptions import DataknobsDataError
 from dataknobs_data.s3.costs.estimate import counted
 from dataknobs_data.s3.costs.restoring import RestoreEstimate
-from dataknobs_data.s3.store import Fault, Head, Kind
+from dataknobs_data.s3.store import Fault, Head, Kind, Listed
 from dataknobs_data.s3.tombstones import KILLS
 
-ARCHIVES = frozenset({"GLACIER", "DEEP_ARCHIVE"})
+ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 """Classes whose objects cannot be read before they are restored."""
 
 TIERED = "INTELLIGENT_TIERING"
@@ -88,6 +88,11 @@ class RestoreStatus:
     def __str__(self) -> str:
         until = f" until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else ""
         return f"{self.id or self.pack}: {self.state}{until}"
+
+
+def may_be_archived(line: Listed) -> bool:
+    """Whether an object's class is one of those from which not everything can be read."""
+    return line.storage_class in (*ARCHIVES, TIERED)
 
 
 def status_of(id: str, head: Head | None, pack: str | None = None) -> RestoreStatus:

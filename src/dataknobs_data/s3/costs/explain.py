@@ -13,7 +13,7 @@ from dataknobs_data.s3.archive.restore import Archive
 from dataknobs_data.s3.archive.run import finished
 from dataknobs_data.s3.archive.skipping import Archived, skips
 from dataknobs_data.s3.costs.estimate import counted
-from dataknobs_data.s3.costs.prices import ARCHIVES, Prices, default_prices
+from dataknobs_data.s3.costs.prices import RESTORED_FROM, Prices, default_prices
 from dataknobs_data.s3.costs.restoring import RestoreEstimate
 from dataknobs_data.s3.costs.storage import Keeping, StorageEstimate
 from dataknobs_data.s3.costs.work import CompactEstimate, CreateEstimate, SearchEstimate
@@ -124,6 +124,6 @@ def pack_notes(packs: Sequence[PackFile], documents: int, storage_class: str) ->
         notes.append(
             "lifecycle.add() moves packs only: records with objects of their own stay until compact() packs them"
         )
-    if storage_class in ARCHIVES and (note := without_ids_note(packs)):
+    if storage_class in RESTORED_FROM and (note := without_ids_note(packs)):
         notes.append(note)
     return notes

@@ -23,7 +23,7 @@ DAYS_OF_A_MONTH = 30
 PRICES_VARIABLE = "DATAKNOBS_PRICES"
 """Names a file to be used instead of the table that comes with this package."""
 
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS")
+RESTORED_FROM = ("GLACIER", "DEEP_ARCHIVE", "ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS")
 """Where objects lie that have to be restored: two classes, and two tiers of INTELLIGENT_TIERING."""
 
 _WRITES = frozenset({"PutObject", "CopyObject", "CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart"})
@@ -146,7 +146,7 @@ def _read(table: Mapping[str, Any]) -> Prices:
     classes = {name: ClassPrices(name, **values) for name, values in table["classes"].items()}
     if "STANDARD" not in classes:
         raise KeyError("classes.STANDARD")
-    if missing := [where for where in ARCHIVES if where not in table["archives"]]:
+    if missing := [where for where in RESTORED_FROM if where not in table["archives"]]:
         raise KeyError(f"archives.{missing[0]}")
     return Prices(
         region=table["region"],

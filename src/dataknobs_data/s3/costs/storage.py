@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from dataknobs_data.s3.costs.estimate import Amount, Estimate, counted, money, size, span
-from dataknobs_data.s3.costs.prices import ARCHIVES, GB, ClassPrices, Prices
+from dataknobs_data.s3.costs.prices import GB, RESTORED_FROM, ClassPrices, Prices
 
 LIFECYCLE_BYTES_MIN = 128 * 1024
 """Smaller objects stay where they are unless a rule's filter names a size:
@@ -73,7 +73,7 @@ class Keeping:
             self._once += self._then.transition / 1000
             return
         self._copied.add(size_bytes)
-        self._archived += storage_class in ARCHIVES
+        self._archived += storage_class in RESTORED_FROM
         source = self._prices.classes.get(storage_class)
         self._once += self._then.write / 1000 + (source.retrieval if source else 0.0) * size_bytes / GB
 

@@ -11,7 +11,7 @@ from typing import TypeVar
 from dataknobs_data.engine import ErrorSink
 from dataknobs_data.exceptions import DataFormatError, DataknobsDataError, RecordArchivedError
 from dataknobs_data.s3.archive.met import ArchivedPack, archived_error
-from dataknobs_data.s3.archive.states import ARCHIVES, TIERED, RestoreState, RestoreStatus, status_of
+from dataknobs_data.s3.archive.states import ARCHIVES, RestoreState, RestoreStatus, may_be_archived, status_of
 from dataknobs_data.s3.costs.prices import default_prices
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
@@ -69,11 +69,6 @@ class Readable:
 
 
 _UNREADABLE = frozenset({RestoreState.ARCHIVED, RestoreState.IN_PROGRESS})
-
-
-def may_be_archived(line: Listed) -> bool:
-    """Whether an object's class is one of those from which not everything can be read."""
-    return line.storage_class in ARCHIVES or line.storage_class == TIERED
 
 
 def status_of_pack(parts: Parts, key: str) -> RestoreStatus:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from dataknobs_data.exceptions import DataFormatError
+from dataknobs_data.s3.archive.states import ARCHIVES
 from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.objects import Objects, Stored
 from dataknobs_data.s3.store import Fault, Kind, Listed
 from dataknobs_data.s3.tiered.fences import Ages
 from dataknobs_data.s3.tiered.front import Front
-from dataknobs_data.s3.tiered.packing import COLD
 from dataknobs_data.s3.tiered.places import is_untouched
 from dataknobs_data.s3.tiered.table import Row
 
@@ -211,7 +211,7 @@ UNWORTHY = "the packs behind it have too few dead rows to be made anew; compact(
 
 def seen(objects: Objects, id: str, line: Listed) -> Stored | str:
     """The document behind a line of a listing, if it still is the same; else why it stays as it is."""
-    if line.storage_class in COLD:
+    if line.storage_class in ARCHIVES:
         return ARCHIVED
     try:
         found = objects.look_listed(id, line)

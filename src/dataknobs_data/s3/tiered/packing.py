@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from dataknobs_data.documents import Document
+from dataknobs_data.s3.archive.states import ARCHIVES
 from dataknobs_data.s3.keys import companion_of, pack_path
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.probe import Capabilities
@@ -29,9 +30,6 @@ PARQUET = "application/vnd.apache.parquet"
 CHUNK_BYTES = 16 * MIB
 """Of a part; a pack that is not larger goes with one PUT."""
 
-COLD = frozenset({"GLACIER", "DEEP_ARCHIVE"})
-"""Storage classes whose objects cannot be read at once: their packs have companions."""
-
 
 @dataclass(frozen=True)
 class Uploaded:
@@ -53,7 +51,7 @@ class PackStore:
         """`log`: of the table, which may ask for companions."""
         self._parts = parts
         self._can_tag = found.tags
-        self._cold = parts.settings.storage_class in COLD
+        self._cold = parts.settings.storage_class in ARCHIVES
         self._log = log
 
     @property

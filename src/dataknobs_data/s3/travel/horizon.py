@@ -21,9 +21,9 @@ from dataknobs_data.exceptions import DataknobsDataError, IncompatibleStoreError
 from dataknobs_data.s3.admin.control import Control
 from dataknobs_data.s3.admin.lifecycle.rules import Selection, enabled
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.store import Fault, Kind, ListedVersion
+from dataknobs_data.s3.store import UNVERSIONED, Fault, Kind, ListedVersion
 from dataknobs_data.s3.travel.moment import refuse, whole_second
-from dataknobs_data.s3.travel.past import UNVERSIONED, Past
+from dataknobs_data.s3.travel.past import Past
 
 SETTLING = timedelta(minutes=15)
 """After versioning was switched on for the first time, AWS may still write without for so long:

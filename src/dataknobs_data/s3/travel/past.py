@@ -17,16 +17,12 @@ from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.store import Listed, ListedVersion, Page, VersionPage
+from dataknobs_data.s3.store import UNVERSIONED, Listed, ListedVersion, Page, VersionPage
 from dataknobs_data.s3.table.folder import ENTRY
 from dataknobs_data.s3.travel.moment import Moment, refuse
 
 KNOWN_MAX = 10_000
 """Keys of which it is kept in memory what stood there."""
-
-UNVERSIONED = "null"
-"""The id of what was written while versioning was off or suspended; a later such write takes its place:
-https://docs.aws.amazon.com/AmazonS3/latest/userguide/AddingObjectstoVersionSuspendedBuckets.html."""
 
 Lines = Sequence[ListedVersion]
 After = tuple[str, str | None] | None

@@ -13,9 +13,10 @@ from dataknobs_data.s3.admin.lifecycle.rules import (
     enabled,
     when,
 )
+from dataknobs_data.s3.archive.states import ARCHIVES, TIERED
 from dataknobs_data.s3.keys import Keys
 
-COLD_TARGETS = ("GLACIER", "DEEP_ARCHIVE", "INTELLIGENT_TIERING")
+COLD_TARGETS = (*ARCHIVES, TIERED)
 """Classes from which not everything can be read at once: the last has archive tiers, for buckets that ask for them."""
 
 
@@ -60,7 +61,7 @@ def _table_dangers(rule: Rule, keys: Keys, minimum: str) -> Iterator[str]:
     moves_small = (sized or minimum != DEFAULT_MINIMUM) and (selection.larger or 0) < SMALL_BYTES
     names = ", ".join(what for what, large in met if large or moves_small)
     for move in rule.get("Transitions", ()):
-        if names and move["StorageClass"] in ("GLACIER", "DEEP_ARCHIVE"):
+        if names and move["StorageClass"] in ARCHIVES:
             yield (
                 f"{who} archives {names} to {move['StorageClass']} {when(move)}: "
                 "the database can then not be read until that is restored"
@@ -89,7 +90,7 @@ def _dangers(rule: Rule, keys: Keys, minimum: str) -> Iterator[str]:
             yield f"{who} deletes {keys.format} {days}: what layout the records have is then unknown"
     sized = selection.larger is not None or selection.smaller is not None
     for move in rule.get("Transitions", ()):
-        cold = move["StorageClass"] in ("GLACIER", "DEEP_ARCHIVE")
+        cold = move["StorageClass"] in ARCHIVES
         if cold and takes_control and (sized or minimum != DEFAULT_MINIMUM):
             yield (
                 f"{who} archives {keys.format} to {move['StorageClass']} {when(move)}: "

@@ -12,12 +12,10 @@ from typing import Any
 
 from dataknobs_data.s3.admin.lifecycle.checks import CLASSES, Draft
 from dataknobs_data.s3.admin.lifecycle.rules import SMALL_BYTES, Rule, Selection
+from dataknobs_data.s3.archive.states import ARCHIVES
 from dataknobs_data.s3.costs.estimate import counted, size
 from dataknobs_data.s3.costs.prices import Prices
 from dataknobs_data.s3.packed import PackFile, without_ids_note
-
-ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
-"""Classes that nothing is read from before it is restored."""
 
 
 def notes_on(drafts: Sequence[Draft], new: Sequence[Rule], prices: Prices) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.admin.lifecycle.rules import Namespace
+from dataknobs_data.s3.archive.states import ARCHIVES
 from dataknobs_data.s3.encryption import SSE_S3, Encryption
 from dataknobs_data.spelling import did_you_mean
 
@@ -178,7 +179,7 @@ class Wish:
 
     def notes(self, encryption: str | None, *, tiered: bool = False) -> list[str]:
         """What one should know; `encryption`: the setting of the database. `tiered`: records may lie in packs."""
-        cold = self.storage_class in ("GLACIER", "DEEP_ARCHIVE")
+        cold = self.storage_class in ARCHIVES
         own = Encryption.parse(encryption)
         reading = f"replicas are read with another database: bucket {self.bucket!r}, the same prefix {self.prefix!r}"
         said = {
