@@ -81,7 +81,7 @@ def test_who_may_not_list_is_told_403_of_a_missing_file() -> None:
         def get(self, key: str, **options: Any) -> Blob | None:
             raise Fault(Kind.DENIED, "HTTP 403", status=403)
 
-    format_file(NoList()).check()
+    assert format_file(NoList()).check() == "objects"
 
 
 def test_a_store_that_fails_is_no_store_without_the_file() -> None:

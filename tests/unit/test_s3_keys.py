@@ -12,7 +12,6 @@ from dataknobs_data.s3.keys import (
     Keys,
     check_prefix,
     companion_of,
-    ids_path,
     longest_segment_bytes,
     pack_path,
 )
@@ -223,12 +222,12 @@ def test_other_files_beside_a_log(name: str) -> None:
 def test_packs_and_their_companions() -> None:
     path = pack_path("01J")
     assert path == "packs/01J.parquet"
-    assert companion_of(path) == ids_path("01J") == "_ids/01J.parquet"
+    assert companion_of(path) == "_ids/01J.parquet"
     assert KEYS.table_file(path) == KEYS.packs + "01J.parquet" == "records/_table/packs/01J.parquet"
-    assert KEYS.table_file(ids_path("01J")) == KEYS.ids + "01J.parquet" == "records/_table/_ids/01J.parquet"
-    for path in (pack_path("01J"), ids_path("01J")):
-        assert KEYS.table_path(KEYS.table_file(path)) == path
-        assert KEYS.id(KEYS.table_file(path)) is None
+    assert KEYS.table_file(companion_of(path)) == KEYS.ids + "01J.parquet" == "records/_table/_ids/01J.parquet"
+    for one in (path, companion_of(path)):
+        assert KEYS.table_path(KEYS.table_file(one)) == one
+        assert KEYS.id(KEYS.table_file(one)) is None
 
 
 @pytest.mark.parametrize(

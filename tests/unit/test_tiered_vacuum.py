@@ -16,7 +16,7 @@ from dataknobs_data.exceptions import (
     DataFormatError,
     IncompatibleStoreError,
 )
-from dataknobs_data.s3.keys import companion_of, ids_path, pack_path
+from dataknobs_data.s3.keys import companion_of, pack_path
 from dataknobs_data.s3.store import Fault, Head, Kind, PutOptions
 from dataknobs_data.s3.table.actions import Action, Add, MetaData, Protocol, Remove
 from dataknobs_data.s3.table.log import Log
@@ -27,6 +27,12 @@ from tests.unit.log_fakes import KEYS, SCHEMA, Break, LogStore, Table, pack, pat
 
 HOUR, DAY, WEEK = timedelta(hours=1), timedelta(days=1), timedelta(days=7)
 P = pack_path
+
+
+def ids_path(name: str) -> str:
+    return companion_of(P(name))
+
+
 BODY = b"x" * 100
 
 

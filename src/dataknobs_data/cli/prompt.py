@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -68,7 +69,7 @@ class Prompt:
             found, rest = split(f"{typed}{line}\n")
             typed = "" if is_blank(rest) else rest
             for statement in found:
-                if not self._carried_out(lambda statement=statement: self._run(statement)):  # type: ignore[misc]
+                if not self._carried_out(partial(self._run, statement)):
                     break
 
     def _carried_out(self, call: Callable[[], object]) -> bool:

@@ -212,11 +212,6 @@ def pack_path(name: str) -> str:
     return f"{PACKS}{name}{_PARQUET}"
 
 
-def ids_path(name: str) -> str:
-    """The path of the companion of the pack of this name."""
-    return f"{IDS}{name}{_PARQUET}"
-
-
 def companion_of(pack_path: str) -> str:
     """The path of a pack's companion: the ids, births and revisions of its rows."""
     return IDS + pack_path.removeprefix(PACKS)

@@ -15,20 +15,19 @@ def as_name(node: Tree, scope: Scope) -> Name | None:
     inside: list[tuple[Tree, str | int]] = []
     innermost = node
     while innermost.get("class") == "OPERATOR" and innermost["type"] in ("STRUCT_EXTRACT", "ARRAY_EXTRACT"):
-        innermost, key_node = innermost["children"]
+        child, key_node = innermost["children"]
         key = _key(key_node)
         if key is None:
             return None
         inside.insert(0, (innermost, key))
+        innermost = child
     if innermost.get("class") != "COLUMN_REF":
         return None
-    nodes = [*(inner for inner, _ in inside[1:]), node]
     if len(innermost["column_names"]) + len(inside) > PARTS_MAX:
         raise QueryError(
             f"SQL: a name in the statement has more than {PARTS_MAX} parts: {innermost['column_names'][0]}.…"
         )
-    steps = [(step, key) for step, (_, key) in zip(nodes, inside, strict=True)] if inside else []
-    return Name(node, scope, tuple(innermost["column_names"]), steps)
+    return Name(node, scope, tuple(innermost["column_names"]), inside)
 
 
 def _key(node: Tree) -> str | int | None:

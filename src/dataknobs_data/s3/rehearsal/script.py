@@ -91,6 +91,7 @@ class Script:
     classes          storage classes of packs, by path, as far as they are known
     packs, groups    which packs, and row groups of them with their rows, would be read
     documents        records with objects of their own that would be read
+    carried          the part of a row that was made up too much or too little so far: row groups have whole rows
     """
 
     query: Query = field(default_factory=Query)
@@ -106,6 +107,7 @@ class Script:
     packs: set[str] = field(default_factory=set)
     groups: dict[tuple[str, int], int] = field(default_factory=dict)
     documents: Amount = field(default_factory=Amount)
+    carried: float = 0.5
 
     def __post_init__(self) -> None:
         self._matching = compile_expression(self.query.expression)

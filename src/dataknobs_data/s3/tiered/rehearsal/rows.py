@@ -39,12 +39,11 @@ def stride_of(reader: PackReader) -> int:
 
 
 class RowsOf:
-    """Of one pack. `carried`: parts of rows that are left over from other row groups, for all packs of a script."""
+    """Of one pack."""
 
-    def __init__(self, script: Script, pack: Packed, carried: list[float]) -> None:
+    def __init__(self, script: Script, pack: Packed) -> None:
         self.script = script
         self._pack = pack
-        self._carried = carried
         self._counts: dict[int, int] = {}
         self._start = id_bounds(script.query.expression).prefix
 
@@ -113,8 +112,8 @@ class RowsOf:
     def _likely(self, number: float) -> int:
         """A whole number of rows; what is over counts with the next row group."""
         number /= self.script.thinned
-        whole = int(number + self._carried[0])
-        self._carried[0] += number - whole
+        whole = int(number + self.script.carried)
+        self.script.carried += number - whole
         return whole
 
 

@@ -29,7 +29,6 @@ class RehearsedReaders(Readers):
         self._real = real
         self._objects = parts.objects
         self._script = script
-        self._carried = [0.5]
         self._seen: set[str] = set()
 
     def _made(self, pack: Packed, path: str, size: int, tail: int | None, tail_crc: int | None) -> PackReader:
@@ -38,7 +37,7 @@ class RehearsedReaders(Readers):
             real = super()._made(pack, path, size, tail, tail_crc)
         else:
             real = self._real.pack(pack) if is_pack else self._real.ids(pack)
-        rows = RowsOf(self._script, pack, self._carried)
+        rows = RowsOf(self._script, pack)
         counted = self._counting(path if is_pack else None)
         known = mine or (real.is_open and path not in self._seen)  # what comes a second time had to make room
         self._seen.add(path)
