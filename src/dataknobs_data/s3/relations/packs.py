@@ -136,11 +136,17 @@ class PackPortion(Portion):
     # ------------------------------------------------------------------ rows
     def _read(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
         hidden = {ID, *self._front.needs} if self._may_hide(groups) else set()
-        if chosen.condition is not None and not hidden and self._late:
+        if chosen.condition is not None and not hidden and self._late and self._is_less(groups, chosen):
             return self._read_late(groups, chosen)
         table = self._fetch(groups, self._needs(chosen) | hidden)
         table = self._front.visible(table) if hidden else table
         return handed(table, self, chosen, chosen.mask(bound(table, self, chosen.asked)))
+
+    def _is_less(self, groups: Sequence[int], chosen: Chosen) -> bool:
+        """Whether the columns that the condition speaks of are much less to fetch than all that are needed."""
+        first, every = stored_for(self, chosen.asked), self._needs(chosen)
+        some, whole = (sum(length for _, length in self._reader.spans(groups, names)) for names in (first, every))
+        return 2 * some <= whole
 
     def _read_late(self, groups: Sequence[int], chosen: Chosen) -> list[pa.RecordBatch]:
         """The columns that the condition speaks of, then of the row groups that have rows for it the others."""
