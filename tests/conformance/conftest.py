@@ -9,7 +9,7 @@ import pytest
 
 from dataknobs_data.backends.s3 import S3Database
 from tests.s3_bench import Places, S3Bench, s3_places
-from tests.servers import S3Server
+from tests.servers import S3Server, new_bucket_name, open_client
 
 __all__ = ["s3_places"]
 
@@ -26,6 +26,15 @@ def bench(s3_server: S3Server, s3_places: Places) -> Iterator[S3Bench]:
     """A new prefix, databases on it, and boto3 beside them."""
     with ExitStack() as ends:
         yield S3Bench(s3_server, *s3_places[s3_server], ends)
+
+
+@pytest.fixture
+def own(s3_server: S3Server) -> Iterator[S3Bench]:
+    """As `bench`, with a bucket of its own."""
+    with ExitStack() as ends:
+        client = ends.enter_context(open_client(s3_server))
+        s3_server.create_bucket(bucket := new_bucket_name())
+        yield S3Bench(s3_server, client, bucket, ends)
 
 
 @pytest.fixture

@@ -318,15 +318,6 @@ def over_tls(db: S3Database) -> BucketPolicy:
 
 
 # ---------------------------------------------------------------------------------------------- beside others
-@pytest.fixture
-def own(s3_server: S3Server) -> Iterator[S3Bench]:
-    """A bucket of its own."""
-    with ExitStack() as ends:
-        client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
-
-
 def policy_of(bench: S3Bench) -> Any:
     """As boto3 sees it, None where there is none."""
     try:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -13,7 +11,6 @@ from dataknobs_data.exceptions import DatabaseConnectionError, IncompatibleStore
 from dataknobs_data.s3.admin.control import PERMISSIONS
 from dataknobs_data.s3.admin.public_access import ALLOWS_NOTE, BLOCKS, IS_PUBLIC_NOTE
 from tests.s3_bench import S3Bench
-from tests.servers import S3Server, new_bucket_name, open_client
 from tests.wire.faults import Answer, Lose
 from tests.wire.proxy import WireProxy
 
@@ -23,12 +20,9 @@ ALL_ON = dict.fromkeys(BLOCKS, True)
 
 
 @pytest.fixture
-def bench(s3_server: S3Server) -> Iterator[S3Bench]:
+def bench(own: S3Bench) -> S3Bench:
     """A bucket of its own."""
-    with ExitStack() as ends:
-        client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
+    return own
 
 
 @ON_MOTO

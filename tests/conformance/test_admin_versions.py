@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,23 +20,17 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.records import Record
 from dataknobs_data.s3 import probe
 from tests.s3_bench import S3Bench
-from tests.servers import S3Server, new_bucket_name, open_client
+from tests.servers import S3Server
 from tests.wire.faults import Answer, Lose
 from tests.wire.proxy import WireProxy
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 MIB = 1024 * 1024
 
 
 @pytest.fixture
-def bench(s3_server: S3Server) -> Iterator[S3Bench]:
+def bench(own: S3Bench) -> S3Bench:
     """A bucket of its own: what is switched here is switched for all of it."""
-    with ExitStack() as ends:
-        client: S3Client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
+    return own
 
 
 @pytest.fixture

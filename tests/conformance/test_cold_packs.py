@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from dataknobs_data.exceptions import ConfigurationError, QueryError, RecordArch
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
-from tests.servers import S3Server, new_bucket_name, open_client
 
 pytestmark = pytest.mark.parametrize("s3_server", ["moto_server"], indirect=True)
 
@@ -262,15 +260,6 @@ def test_it_works_end_to_end_in_an_archive_class(bench: S3Bench) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- rules that archive packs
-@pytest.fixture
-def own(s3_server: S3Server) -> Iterator[S3Bench]:
-    """A bucket of its own."""
-    with ExitStack() as ends:
-        client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
-
-
 def companions(bench: S3Bench) -> int:
     return sum("/_ids/" in path for path in bench.paths())
 

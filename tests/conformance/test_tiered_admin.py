@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 from urllib.request import urlopen
 
@@ -26,20 +24,11 @@ from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.tags import NOT_SHARED
 from tests.edge_server import EdgeServer
 from tests.s3_bench import S3Bench
-from tests.servers import S3Server, new_bucket_name, open_client
+from tests.servers import new_bucket_name
 
 TIERED = {"layout": "tiered", "pack_threshold": 3}
 on_moto = pytest.mark.parametrize("s3_server", ["moto_server"], indirect=True)
 on_seaweed = pytest.mark.parametrize("s3_server", ["seaweed"], indirect=True)
-
-
-@pytest.fixture
-def own(s3_server: S3Server) -> Iterator[S3Bench]:
-    """A bucket of its own."""
-    with ExitStack() as ends:
-        client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
 
 
 def filled(bench: S3Bench, **over: Any) -> S3Database:

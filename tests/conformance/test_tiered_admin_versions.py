@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,18 +12,14 @@ from dataknobs_data.records import Record
 from dataknobs_data.s3.tiered.reports import CompactReport
 from dataknobs_data.s3.tombstones import Tombstone
 from tests.s3_bench import S3Bench
-from tests.servers import S3Server, new_bucket_name, open_client
 
 TIERED = {"layout": "tiered", "pack_threshold": 3}
 
 
 @pytest.fixture
-def bench(s3_server: S3Server) -> Iterator[S3Bench]:
+def bench(own: S3Bench) -> S3Bench:
     """A bucket of its own: what is switched here is switched for all of it."""
-    with ExitStack() as ends:
-        client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
+    return own
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,6 @@ from dataknobs_data.exceptions import TimeTravelError
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
-from tests.servers import S3Server, new_bucket_name, open_client
 
 TIERED = {"layout": "tiered", "pack_threshold": 3}
 IMPATIENT = {**TIERED, "timeout": 1.4, "deadline": 1.5, "grace": 1.6}
@@ -24,12 +22,9 @@ IDS = [f"r{number}" for number in range(8)]
 
 
 @pytest.fixture
-def bench(s3_server: S3Server) -> Iterator[S3Bench]:
+def bench(own: S3Bench) -> S3Bench:
     """A bucket of its own: what is switched here is switched for all of it."""
-    with ExitStack() as ends:
-        client = ends.enter_context(open_client(s3_server))
-        s3_server.create_bucket(bucket := new_bucket_name())
-        yield S3Bench(s3_server, client, bucket, ends)
+    return own
 
 
 def next_second() -> datetime:
