@@ -82,7 +82,7 @@ def sink_of(file: Path | None) -> Iterator[BinaryIO]:
 
 
 def write_rows(result: SqlResult, form: Format, sink: BinaryIO) -> int:
-    """Writes what a result has; how many rows that is. `form` is none for people."""
+    """Writes what a result has; how many rows that is. `form`: any but TABLE, which is `show_rows`."""
     if form is Format.PARQUET:
         from dataknobs_data.select.parquet import write_parquet
 

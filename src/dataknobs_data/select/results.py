@@ -163,9 +163,8 @@ class SqlResult:
         return self
 
     def __next__(self) -> dict[str, Any]:
-        while (
-            row := next(self._rows, None)
-        ) is None:  # no generator, which would keep a result alive that nobody refers to
+        # No generator: that would keep a result alive that nobody refers to.
+        while (row := next(self._rows, None)) is None:
             window = None if self._ended else self.window()
             if window is None:
                 self._ended = True

@@ -130,9 +130,8 @@ def moment_of(version: int, versions: Versions, keys: Keys, now: Log) -> Moment:
     ]
     if not lines:
         _refuse_unknown(version, now.reader.folder(0, None))
-    newest = max(
-        lines, key=lambda line: (line.is_latest, line.modified)
-    )  # those before may be of a log that was here before
+    # Those before the newest may be of a log that was here before.
+    newest = max(lines, key=lambda line: (line.is_latest, line.modified))
     return Moment(whole_second(min(line.modified for line in lines if line.etag == newest.etag)), version)
 
 
