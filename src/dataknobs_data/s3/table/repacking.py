@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 
 from dataknobs_data.documents import Document
 from dataknobs_data.s3.table.merging import PACK, Fan, Source, in_order, merged, place_of
-from dataknobs_data.s3.table.packs import GROUP_BYTES, WINDOW, Pack, PackFile
+from dataknobs_data.s3.table.packs import GROUP_BYTES, Pack, PackFile
 from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.shredding import Shredded
-from dataknobs_data.s3.table.writing import WINDOW_BYTES, WINDOW_FIRST
+from dataknobs_data.s3.table.writing import WINDOW_FIRST, next_window
 
 PART_BYTES = GROUP_BYTES
 """Rows that are written at a time, and the least that a pack has (but for one that has all), as Arrow holds them."""
@@ -103,7 +103,7 @@ def _shredded(fresh: Iterable[Document], shape: Shape, names: list[Names]) -> It
         table = shredded.table
         number = pa.repeat(pa.scalar(len(names), pa.int32()), table.num_rows)
         names.append(Names(frozenset(shredded.rest_names), frozenset(shredded.null_names)))
-        size = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
+        size = next_window(len(window), table)
         yield table.append_column(PACK, number)
 
 

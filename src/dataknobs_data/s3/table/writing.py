@@ -38,6 +38,11 @@ _RATIO = 0.25
 _LOOSE_MAX = 8
 
 
+def next_window(rows: int, table: pa.Table) -> int:
+    """How many rows to turn into columns next, after so many that became this table."""
+    return max(1, min(WINDOW, WINDOW_BYTES * rows // max(table.nbytes, 1)))
+
+
 def packs(
     documents: Iterable[Document], shape: Shape, target_bytes: int, *, widen: Widen = grow, companion: bool = False
 ) -> Iterator[Pack]:
@@ -112,7 +117,7 @@ class PackWriter:
         self._rest_names |= shredded.rest_names
         self._null_names |= shredded.null_names
         self._last = max(ids)
-        self.window = max(1, min(WINDOW, WINDOW_BYTES * len(ids) // max(table.nbytes, 1)))
+        self.window = next_window(len(ids), table)
         self._loose.append(table)
         self._bytes += table.nbytes
         if len(self._loose) >= _LOOSE_MAX:

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.expressions import Expression
 from dataknobs_data.s3.layout import Parts
-from dataknobs_data.s3.objects import Found, Grave, Stored
+from dataknobs_data.s3.objects import Found, Stored
 from dataknobs_data.s3.packed import Lying, PackedRecords, PackFile
 from dataknobs_data.s3.store import Listed
 from dataknobs_data.s3.table.prune import may_match
 from dataknobs_data.s3.tiered.catalog import Packed, are_wanted
 from dataknobs_data.s3.tiered.front import front_of
+from dataknobs_data.s3.tiered.lookup import kills_of
 from dataknobs_data.s3.tiered.places import Places, alive, fresh
 from dataknobs_data.s3.tiered.table import Row
 
@@ -32,7 +33,7 @@ class TieredPacks(PackedRecords):
         if not behind:
             return {}
         rows = self._behind(behind)
-        living = {id: alive(id, rows.get(id, ()), _kills(found[id])) for id in behind}
+        living = {id: alive(id, rows.get(id, ()), kills_of(found[id])) for id in behind}
         keys = self._parts.keys
         return {id: Lying(keys.table_file(row.pack.path), row.revision) for id, row in living.items() if row}
 
@@ -60,10 +61,6 @@ class TieredPacks(PackedRecords):
 
     def documents(self, listed: Mapping[str, Listed]) -> Mapping[str, Listed]:
         return front_of(listed, self._parts.objects, self._parts.many).documents
-
-
-def _kills(found: Found) -> frozenset[str]:
-    return found.tombstone.kills if isinstance(found, Grave) else frozenset()
 
 
 def _file(line: Listed, pack: Packed) -> PackFile:

@@ -36,7 +36,8 @@ class CompactReport:
     seconds        it took
     archived       packs that were to be made anew, but lie in an archive: what stands in front of their rows stays
     indexed        packs that got the companion they lacked
-    warnings       what lifecycle rules of the bucket will do to the database that they must not
+    warnings       loads that died and cannot be finished now; what lifecycle rules of the bucket will do to the database that
+                   they must not
     """
 
     version: int | None
