@@ -19,7 +19,7 @@ from dataknobs_data.s3.table.spans import GAP_MAX
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.rehearsal.best import best_counts
 from dataknobs_data.s3.tiered.rehearsal.shares import distinct_in, share
-from dataknobs_data.s3.tiered.rehearsal.values import values_of
+from dataknobs_data.s3.tiered.rehearsal.values import nulls_of, values_of
 
 _MADE_UP = "\x00\x7f"
 """Stands in ids of rows that were made up, before the numbers of row group and row."""
@@ -66,7 +66,9 @@ class RowsOf:
         self._note(reader, groups)
         sql.rows = [reader.metadata.row_group(group).num_rows for group in groups]
         sql.stride = stride_of(reader)
-        return values_of(reader, groups, names, sql.texts)
+        if self.script.matches is Matches.LIKELY:
+            return values_of(reader, groups, names, sql.texts)
+        return nulls_of(reader, sum(sql.rows), names)
 
     def _note(self, reader: PackReader, groups: Sequence[int]) -> None:
         self.script.packs.add(self._pack.path)
