@@ -16,7 +16,7 @@ import pytest
 from dataknobs_data.documents import Document
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.fanout import FanOut
-from dataknobs_data.s3.table import merging, packs, repacking
+from dataknobs_data.s3.table import merging, packs, repacking, writing
 from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.merging import PACK, Source, merged, without
 from dataknobs_data.s3.table.packs import REST_NAMES_MAX, Pack, encode
@@ -85,7 +85,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(merging, "STEP_BYTES", 2048)
     monkeypatch.setattr(merging, "TABLE_BYTES", 8192)
     monkeypatch.setattr(repacking, "PART_BYTES", 4096)
-    monkeypatch.setattr(repacking, "WINDOW", 64)
+    monkeypatch.setattr(writing, "WINDOW", 64)
     monkeypatch.setattr(repacking, "WINDOW_FIRST", 64)
 
 

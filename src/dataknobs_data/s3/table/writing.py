@@ -40,7 +40,7 @@ _LOOSE_MAX = 8
 
 def next_window(rows: int, table: pa.Table) -> int:
     """How many rows to turn into columns next, after so many that became this table."""
-    return max(1, min(WINDOW, WINDOW_BYTES * rows // max(table.nbytes, 1)))
+    return max(1, min(WINDOW, WINDOW_BYTES * rows // max(int(table.nbytes), 1)))
 
 
 def packs(
