@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from dataknobs_data.embedded import PostgresServer, SeaweedServer
+from tests.clocks import later
 from tests.servers import JuiceFSServer, MotoServer, S3Server, make_config, new_bucket_name, open_client
 from tests.wire.proxy import WireProxy
 
@@ -41,6 +42,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_CONFIG_FILE", "/nonexistent/aws/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent/aws/credentials")
+
+
+@pytest.fixture
+def long_after() -> Iterator[None]:
+    """A compaction that waits until nobody relies on what it has folded finds that it is an hour later by the store's clock."""
+    with later("dropping"):
+        yield
 
 
 @pytest.fixture(scope="session")

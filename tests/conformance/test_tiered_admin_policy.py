@@ -26,6 +26,8 @@ TIERED: dict[str, Any] = {
     "grace": 2.0,
 }
 
+pytestmark = pytest.mark.usefixtures("long_after")
+
 
 def records(*ids: str, **more: Any) -> list[Record]:
     """Records of these ids."""

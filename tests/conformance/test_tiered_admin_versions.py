@@ -15,6 +15,8 @@ from tests.s3_bench import S3Bench
 
 TIERED = {"layout": "tiered", "pack_threshold": 3}
 
+pytestmark = pytest.mark.usefixtures("long_after")
+
 
 @pytest.fixture
 def bench(own: S3Bench) -> S3Bench:
@@ -42,7 +44,7 @@ def told(db: S3Database, id: str) -> list[tuple[bool, bool, Any]]:
 
 
 def compact(bench: S3Bench, *, full: bool = False) -> CompactReport:
-    """Packs all objects, and deletes them two seconds later."""
+    """Packs all objects, and deletes them."""
     return bench.connect(**TIERED, timeout=1.8, deadline=1.9, grace=2.0).compact(full=full, wait=True)
 
 

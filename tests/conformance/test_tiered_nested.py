@@ -14,6 +14,7 @@ from tests.servers import S3Server, make_config
 QUICK: dict[str, Any] = {"layout": "tiered", "timeout": 1, "deadline": 2, "grace": 3}
 
 
+@pytest.mark.usefixtures("long_after")
 @pytest.mark.parametrize("inner_layout", ["tiered", "objects"])
 def test_objects_of_a_database_inside_stay_its_own(s3_server: S3Server, bucket_name: str, inner_layout: str) -> None:
     s3_server.create_bucket(bucket_name)

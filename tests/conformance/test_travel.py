@@ -20,6 +20,8 @@ TIERED = {"layout": "tiered", "pack_threshold": 3}
 IMPATIENT = {**TIERED, "timeout": 1.4, "deadline": 1.5, "grace": 1.6}
 IDS = [f"r{number}" for number in range(8)]
 
+pytestmark = pytest.mark.usefixtures("long_after")
+
 
 @pytest.fixture
 def bench(own: S3Bench) -> S3Bench:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import signal
 import sys
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
@@ -127,6 +128,8 @@ class SeaweedServer(S3Server):
             },
             directory=run,
             remove=[run, *_sockets(http, grpc)],
+            # it takes a second to end by itself, at times ten: only where there is something to keep
+            stop_signal=signal.SIGTERM if self.directory else signal.SIGKILL,
         )
 
 
