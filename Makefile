@@ -11,6 +11,9 @@ PYTEST := $(PY) -m pytest --no-header
 # LocalStack needs other versions of what we use, so it has a .venv of its own.
 PARITY := .venv-localstack
 
+# Where it is set, every process that a test starts compiles all of src/ again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help install demo test check lint types parity soak bench clean
 .DELETE_ON_ERROR:
