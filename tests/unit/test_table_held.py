@@ -87,9 +87,31 @@ def test_the_room_is_bounded_and_the_longest_unused_goes_first() -> None:
     held = HeldColumns(10 * cost)
     for group in range(10):
         held.put(("p", group, "n"), column)
+    held.begin()
     assert held.get(("p", 0, "n")) is column
     held.put(("p", 10, "n"), column)
     assert [held.get(("p", group, "n")) is not None for group in range(11)] == [True, False, *[True] * 9]
+
+
+def scanned(held: HeldColumns, groups: range) -> int:
+    """How many of these were held, in one turn."""
+    column = pa.chunked_array([pa.array(range(1000), pa.int64())])
+    held.begin()
+    hits = 0
+    for group in groups:
+        if held.get(("p", group, "n")) is None:
+            held.put(("p", group, "n"), column)
+        else:
+            hits += 1
+    return hits
+
+
+def test_scans_of_more_than_there_is_room_for_find_what_there_is_room_for() -> None:
+    held = HeldColumns(10 * (8000 + OVERHEAD_BYTES))
+    assert [scanned(held, range(15)) for _ in range(3)] == [0, 10, 10]
+    assert scanned(held, range(100, 108)) == 0
+    assert scanned(held, range(100, 108)) == 8, "what is asked for now comes before what was asked for once"
+    assert scanned(held.copy(), range(100, 108)) == 8
 
 
 def test_what_would_fill_it_alone_is_not_held() -> None:

@@ -103,6 +103,11 @@ class Readers:
 
         return lambda spans: list(self._spans.map(read, spans))
 
+    def begin(self) -> None:
+        """An operation that will read; see HeldColumns."""
+        if self._columns:
+            self._columns.begin()
+
     def close(self) -> None:
         """Ends threads."""
         self._spans.close()
@@ -227,6 +232,7 @@ class Table:
 
     def look(self, deadline: Deadline | None, name: str) -> View:
         """The table with every commit that was acknowledged before this: 1 LIST. `name`: the step of the protocol."""
+        self._readers.begin()
         with step(name):
             return self.view(self.log.refresh(deadline))
 
