@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dataknobs_data.exceptions import DataFormatError
 from dataknobs_data.s3.table.actions import Add, MetaData, Protocol, Remove, Txn, decode, encode, encoded
-from dataknobs_data.s3.table.features import check_commit, check_growth, check_readable, check_writable
-from tests.unit.log_fakes import SCHEMA, WIDER, pack
+from dataknobs_data.s3.table.features import check_commit, check_readable, check_writable
+from tests.unit.log_fakes import SCHEMA, pack
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 PATHS = st.one_of(TEXTS.map("packs/".__add__), TEXTS).filter(lambda path: ".." not in path and path[:1] != "/")
@@ -172,15 +172,3 @@ def test_an_append_only_table_stays_one() -> None:
     check_commit(appended, [pack("a"), Remove("b", 1, data_change=False)], "log/")
     with pytest.raises(DataFormatError, match=r"append-only \(delta.appendOnly\)"):
         check_commit(appended, [Remove("b", 1)], "log/")
-
-
-def test_schemas_only_grow() -> None:
-    check_growth(SCHEMA, WIDER)
-    check_growth(SCHEMA, SCHEMA)
-    for old, new, said in [
-        (WIDER, SCHEMA, r"loses or changes the columns \['m'\]"),
-        (WIDER, WIDER.replace("double", "string"), r"columns \['m'\]"),
-        (SCHEMA, WIDER.replace('"double","nullable":true', '"double","nullable":false'), r"adds \['m'\]"),
-    ]:
-        with pytest.raises(ValueError, match=said):
-            check_growth(old, new)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -565,55 +564,3 @@ def test_a_table_of_another_program_that_asks_too_much_is_not_written() -> None:
     with pytest.raises(DataFormatError, match="rowTracking"):
         table.upkeep(log).checkpoint(log.known, WEEK)
     assert table.store.files() == [ENTRY(0)]
-
-
-# ---------------------------------------------------------------------------------------------- growing
-def column(name: str) -> Callable[[str], str]:
-    """A widening by one column."""
-
-    def widen(schema: str) -> str:
-        tree = json.loads(schema)
-        if name not in [field["name"] for field in tree["fields"]]:
-            tree["fields"].append({"name": name, "type": "long", "nullable": True, "metadata": {}})
-        return json.dumps(tree, separators=(",", ":"))
-
-    return widen
-
-
-def test_a_schema_grows_by_a_commit_of_its_own() -> None:
-    table = Table()
-    log = table.made(1)
-    known = log.known
-    assert known is not None
-    table.requests()
-    grown = log.grow(known, column("a"), table.job("ADD COLUMNS"))
-    assert table.requests() == ["PutObject"]
-    assert grown.version == 2
-    assert paths(grown) == ["packs/0"]
-    assert log.grow(grown, column("a"), table.job()) is grown
-    assert table.requests() == []
-    again = table.log().refresh()
-    assert again is not None
-    assert again.schema == grown.schema
-    assert again.metadata.id == known.metadata.id
-
-
-def test_two_who_add_columns_lose_none() -> None:
-    table = Table()
-    log, other = table.made(), table.log()
-    old = other.refresh()
-    assert old is not None
-    log.grow(log.known, column("a"), table.job())
-    grown = other.grow(old, column("b"), table.job())
-    assert [field["name"] for field in json.loads(grown.schema)["fields"]] == ["_id", "n", "a", "b"]
-    table.requests()
-    assert other.grow(old, column("a"), table.job()).schema == grown.schema
-    assert table.requests() == [], "the newer one is known"
-
-
-def test_a_widening_that_loses_a_column_is_refused() -> None:
-    table = Table()
-    log = table.made()
-    log.grow(log.known, column("a"), table.job())
-    with pytest.raises(ValueError, match=r"loses or changes the columns \['a'\]"):
-        log.grow(log.known, lambda schema: WIDER, table.job())

@@ -5,7 +5,6 @@ Delta's versions and features: PROTOCOL.md, "Table Features", "Reader Version Re
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from dataknobs_data.exceptions import DataFormatError
@@ -57,15 +56,6 @@ def check_commit(metadata: MetaData, actions: Sequence[Action], place: str) -> N
             f"{place}: somebody made this table append-only (delta.appendOnly), so nothing of it can be changed or deleted",
             place=place,
         )
-
-
-def check_growth(old: str, new: str) -> None:
-    """Raises ValueError unless a schema keeps all columns of the old one as they are, and adds none but nullable ones."""
-    before, after = ({field["name"]: field for field in json.loads(schema)["fields"]} for schema in (old, new))
-    lost = [name for name, field in before.items() if after.get(name) != field]
-    narrow = [name for name, field in after.items() if name not in before and field["nullable"] is not True]
-    if lost or narrow:
-        raise ValueError(f"a schema that loses or changes the columns {lost}, or adds {narrow} that are not nullable")
 
 
 def _refuse(place: str, verb: str, unknown: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
@@ -21,7 +21,7 @@ from dataknobs_data.s3.fanout import FanOut
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.store import ABSENT, Fault, Kind, PutOptions
 from dataknobs_data.s3.table.actions import Action, Add, MetaData, Protocol, encode
-from dataknobs_data.s3.table.features import check_commit, check_growth, check_writable
+from dataknobs_data.s3.table.features import check_commit, check_writable
 from dataknobs_data.s3.table.folder import ENTRY
 from dataknobs_data.s3.table.history import History
 from dataknobs_data.s3.table.infos import AUTHOR, METRICS, metrics_of
@@ -191,27 +191,6 @@ class Log:
                 return outcome
             current = outcome.snapshot
         raise AssertionError("the deadline ends this")
-
-    def grow(
-        self, snapshot: Snapshot, widen: Callable[[str], str], job: Job, deadline: Deadline | None = None
-    ) -> Snapshot:
-        """The table with a schema to which `widen` has nothing to add: `snapshot`, or what one commit more made of it.
-
-        `widen` takes and gives Delta's schema JSON. Raises ValueError when it loses or changes a column.
-        """
-        wide_enough = snapshot
-
-        def decide(current: Snapshot) -> Sequence[Action] | None:
-            nonlocal wide_enough
-            wider = widen(current.schema)
-            if wider == current.schema:
-                wide_enough = current
-                return None
-            check_growth(current.schema, wider)
-            return [replace(current.metadata, schema=wider)]
-
-        made = self.commit_with(decide, job, deadline, snapshot)
-        return made.snapshot if made else wide_enough
 
     # ------------------------------------------------------------------ parts of a commit
     def _attempt(

@@ -21,7 +21,7 @@ from dataknobs_data.s3.table.repacking import repacked
 from dataknobs_data.s3.table.shape import COLUMNS_MAX, Shape, folded
 from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.s3.table.sweep import Fan, Source
-from dataknobs_data.s3.tiered.catalog import IDS, LOAD, are_wanted, tags_of
+from dataknobs_data.s3.tiered.catalog import IDS, are_wanted, tags_of
 from dataknobs_data.streaming import windows
 
 PARQUET = "application/vnd.apache.parquet"
@@ -37,11 +37,6 @@ class Uploaded:
 
     add: Add
     shape: Shape
-
-    def of_finished(self) -> Uploaded:
-        """The same, of births that are all finished."""
-        tags = {name: value for name, value in (self.add.tags or {}).items() if name != LOAD}
-        return replace(self, add=replace(self.add, tags=tags))
 
 
 class PackStore:
