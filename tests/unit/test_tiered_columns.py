@@ -1,0 +1,49 @@
+"""Columns of the table where several loads bring new ones at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from dataknobs_data.records import Record
+from tests.unit.tiered_fakes import Processes
+
+COUNT = 60
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    with closing(Processes(pack_threshold=50)) as made:
+        yield made
+
+
+def loaded_side_by_side(processes: Processes, first: dict[str, Any], second: dict[str, Any]) -> dict[str, str]:
+    """Two loads of which the second is committed while the first is under way; the table's columns then."""
+    processes.database().batch_create([Record({"n": 0}) for _ in range(COUNT)])
+    one, other = processes.database(), processes.database()
+    with one.stream_writer() as early, other.stream_writer() as late:
+        early.write([Record(first) for _ in range(COUNT)])
+        late.write([Record(second) for _ in range(COUNT)])
+        assert late.finish().successful == COUNT
+        assert early.finish().successful == COUNT
+    stats = processes.database().stats()
+    assert (stats.rows, stats.documents) == (3 * COUNT, 0)
+    return dict(stats.columns)
+
+
+def found(processes: Processes, name: str) -> list[Any]:
+    records = processes.database().all()
+    return [record[name] for record in records if name in record]
+
+
+def test_none_of_two_loads_loses_its_columns(processes: Processes) -> None:
+    assert loaded_side_by_side(processes, {"a": 1}, {"b": "x"}) == {"n": "long", "a": "long", "b": "string"}
+    assert (found(processes, "a"), found(processes, "b")) == ([1] * COUNT, ["x"] * COUNT)
+
+
+def test_a_column_keeps_the_type_that_it_was_given_first(processes: Processes) -> None:
+    assert loaded_side_by_side(processes, {"a": 1}, {"a": "x"}) == {"n": "long", "a": "string"}
+    assert sorted(found(processes, "a"), key=str) == [1] * COUNT + ["x"] * COUNT
