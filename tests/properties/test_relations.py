@@ -225,7 +225,7 @@ def statements(truth: pa.Table, draw: st.DrawFn) -> Iterator[tuple[str, list[str
     yield f"{aggregates} FROM S3Object WHERE {where} GROUP BY ALL ORDER BY a", [*asks, *names]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(deadline=None)
 @given(batches, steps, st.data())
 def test_both_tiers_are_the_records(loaded: list[Record], then: list[tuple[str, Any]], data: st.DataObject) -> None:
     world = TieredWorld(pack_threshold=2)
@@ -234,7 +234,7 @@ def test_both_tiers_are_the_records(loaded: list[Record], then: list[tuple[str, 
         check(other, data.draw)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(deadline=None)
 @given(batches, steps, st.data())
 def test_any_database_is_its_records(loaded: list[Record], then: list[tuple[str, Any]], data: st.DataObject) -> None:
     database = MemoryDatabase()

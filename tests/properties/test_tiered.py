@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dataknobs_data.backends.memory import MemoryDatabase
@@ -136,13 +136,11 @@ def _perform(steps: Sequence[tuple[Step, int, int]], asked: Sequence[Query], **s
     _same(processes[1], reference, asked)
 
 
-@settings(max_examples=150)
 @given(STEPS, st.lists(queries(), max_size=3))
 def test_both_tiers_are_one_database(steps: list[tuple[Step, int, int]], asked: list[Query]) -> None:
     _perform(steps, asked)
 
 
-@settings(max_examples=50)
 @given(batches, STEPS, st.lists(queries(), max_size=3))
 def test_what_was_loaded_and_changed_is_one_database(
     loaded: list[Record], steps: list[tuple[Step, int, int]], asked: list[Query]

@@ -236,6 +236,10 @@ def test_ids_in_any_order_over_several_looks(all_of_us: Processes, monkeypatch: 
 
 # ---------------------------------------------------------------------------------------------- rivals
 IDS = [f"r{n:05}" for n in range(4)]
+OTHERS = [f"r{n:05}" for n in range(4, 6)]
+ALONE = {"max_workers": 1}
+"""Of a process in whose requests nobody interferes: it needs no threads."""
+
 BULKS: dict[str, Callable[[S3Database], list[Any]]] = {
     "update": lambda database: database.batch_update(new(IDS)),
     "upsert": lambda database: database.batch_upsert(named(["a", *IDS])),
@@ -278,6 +282,16 @@ RIVALS: dict[str, Callable[[S3Database], object]] = {
 }
 
 
+def started(*, others: bool = False) -> Processes:
+    """Where IDS and OTHERS lie in a pack; `others`: and "o1" to "o3" in another one."""
+    processes = Processes()
+    assert loaded(processes, 6) == [*IDS, *OTHERS]
+    if others:
+        processes.database().batch_create(named(["o1", "o2", "o3"], "old"))
+    processes.close()
+    return processes
+
+
 def check_after_rival(found: dict[str, Any], bulk: str, rival: str) -> None:
     """Every value is one that somebody wrote and that may have been written last."""
     for id in IDS:
@@ -305,16 +319,15 @@ def check_after_rival(found: dict[str, Any], bulk: str, rival: str) -> None:
 @pytest.mark.parametrize("bulk", BULKS)
 def test_a_rival_at_every_request(bulk: str, rival: str) -> None:
     met = 0
+    start = started(others=True)
     for nth in range(100):
-        processes = Processes()
-        loaded(processes, 6)
-        ours, theirs = processes.database(), processes.database()
-        theirs.batch_create(named(["o1", "o2", "o3"], "old"))
+        processes = start.copy()
+        ours, theirs = processes.database(), processes.database(**ALONE)
         with processes.at_request(nth, partial(RIVALS[rival], theirs)) as acted:
             results = BULKS[bulk](ours)
         if acted:
             met += 1
-            found = values(processes.database())
+            found = values(processes.database(**ALONE))
             check_after_rival(found, bulk, rival)
             deleted = bulk == "update" and rival == "deletes"
             assert all(result or (deleted and n == 1) for n, result in enumerate(results))
@@ -322,7 +335,7 @@ def test_a_rival_at_every_request(bulk: str, rival: str) -> None:
             for _ in range(3):
                 processes.world.seconds += 10_000
                 theirs.compact(full=True)
-            assert values(processes.database()) == found
+            assert values(processes.database(**ALONE)) == found
             assert not processes.hot()
         processes.close()
         if not acted:
@@ -385,9 +398,9 @@ def test_packs_that_others_did_not_touch_are_not_made_anew_again(all_of_us: Proc
 @pytest.mark.parametrize("bulk", BULKS)
 def test_death_at_every_request(bulk: str, before: bool) -> None:
     ended = False
+    start = started()
     for nth in range(100):
-        processes = Processes()
-        ids = loaded(processes, 6)
+        processes = start.copy()
         ours = processes.database()
         processes.dies_at(nth, before=before)
         try:
@@ -396,9 +409,9 @@ def test_death_at_every_request(bulk: str, before: bool) -> None:
         except Died:
             pass
         processes.lives()
-        theirs = processes.database()
+        theirs = processes.database(**ALONE)
         found = values(theirs)
-        assert [found[id] for id in ids[4:]] == [{"n": 4}, {"n": 5}]
+        assert [found[id] for id in OTHERS] == [{"n": 4}, {"n": 5}]
         updated = {id for id in IDS if found[id] == {"v": "new"}}
         assert updated in (set(), set(IDS)), "all or nothing"
         assert ("a" in found) == (bool(updated) and bulk == "upsert")
@@ -425,14 +438,14 @@ def test_death_at_every_request(bulk: str, before: bool) -> None:
 @pytest.mark.parametrize("bulk", BULKS)
 def test_a_lost_answer_at_every_request(bulk: str, before: bool) -> None:
     """The request is sent again, or what came of it is looked up."""
+    start = started()
     for nth in range(1, 100):
-        processes = Processes()
-        loaded(processes, 6)
+        processes = start.copy()
         ours = processes.database()
         broken = Break(Kind.NETWORK, nth=nth, before=before)
         processes.store.breaks = [broken]
         assert all(BULKS[bulk](ours))
-        found = values(processes.database())
+        found = values(processes.database(**ALONE))
         assert all(found[id] == {"v": "new"} for id in IDS)
         processes.rows()
         assert not processes.hot()
@@ -446,9 +459,9 @@ def test_a_lost_answer_at_every_request(bulk: str, before: bool) -> None:
 @pytest.mark.parametrize("bulk", BULKS)
 def test_a_store_that_fails_for_good_at_every_request(bulk: str) -> None:
     """It says so; nothing is half done, and packs that no commit can name are taken away where that can be done."""
+    start = started()
     for nth in range(1, 100):
-        processes = Processes()
-        loaded(processes, 6)
+        processes = start.copy()
         ours = processes.database(max_retries=0)
         before = processes.lost_packs()
         broken = Break(Kind.DENIED, nth=nth)
@@ -459,7 +472,7 @@ def test_a_store_that_fails_for_good_at_every_request(bulk: str) -> None:
         except DataknobsDataError as error:
             failure = error
         processes.store.breaks = []
-        found = values(processes.database())
+        found = values(processes.database(**ALONE))
         updated = {id for id in IDS if found[id] == {"v": "new"}}
         assert updated in (set(), set(IDS))
         if broken.times:

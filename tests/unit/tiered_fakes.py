@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import Any
 from unittest.mock import patch
 
@@ -71,6 +72,14 @@ class Processes:
         self.store = TieredStore(self.world)
         self._settings = settings
         self._open: list[S3Database] = []
+
+    def copy(self) -> Processes:
+        """Other processes, of which nobody has begun yet, where the same lies."""
+        other = Processes(**self._settings)
+        other.world.seconds, other.world._ids = self.world.seconds, copy(self.world._ids)
+        other.store.objects, other.store.written = dict(self.store.objects), dict(self.store.written)
+        other.store._etags = copy(self.store._etags)
+        return other
 
     def database(self, **settings: Any) -> S3Database:
         """Another process. Its layout, bucket and format are looked up."""

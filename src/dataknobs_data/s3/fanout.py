@@ -39,12 +39,13 @@ class FanOut:
     ) -> Iterator[B]:
         """`call(item)` for each item, in order. The first exception is raised, and the calls behind it are given up.
 
-        Calls of which `inline(item)` says that they wait for nothing are made in this thread: no thread is quicker.
+        Calls of which `inline(item)` says that they wait for nothing are made in this thread: no thread is quicker. So are all
+        of them where there would be one thread beside it.
         """
         source = iter(items)
         first = list(islice(source, 2))
-        if len(first) < 2:
-            yield from map(call, first)
+        if len(first) < 2 or self.workers == 1:
+            yield from map(call, chain(first, source))
             return
         pool = self._threads()
 
