@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import traceback
+from functools import cache, partial
 from importlib.metadata import version
 from typing import Annotated
 
@@ -55,6 +56,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 app.add_typer(explain)
+_program = cache(partial(typer.main.get_command, app))
 
 
 @app.callback(invoke_without_command=True)
@@ -83,7 +85,7 @@ def run(arguments: list[str]) -> int:
     """The exit code of a command line; every error is one line on stderr."""
     code: int
     try:
-        with typer.main.get_command(app).make_context(PROGRAM, list(arguments)) as context:
+        with _program().make_context(PROGRAM, list(arguments)) as context:
             code = context.command.invoke(context) or Exit.OK
         sys.stdout.flush()
     except typer.Exit as done:
