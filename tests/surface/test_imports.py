@@ -151,6 +151,12 @@ def test_the_front_door_imports_no_sdk_no_yaml_and_no_asyncio() -> None:
     assert not loaded & (SDKS | {"asyncio", "yaml", "rich", "typer"})
 
 
+def test_opening_a_table_does_not_import_pandas() -> None:
+    loaded = run("import sys, dataknobs_data.s3.tiered.layout; print(*{name.split('.')[0] for name in sys.modules})")
+    assert "pyarrow" in loaded.split()
+    assert "pandas" not in loaded.split(), "pyarrow.dataset does, and it takes a quarter of a second"
+
+
 @pytest.mark.parametrize("module", ["memory", "file", "sqlite", "postgres", "s3"])
 def test_a_backend_imports_its_driver_only_when_it_is_used(module: str) -> None:
     code = f"import sys, dataknobs_data.backends.{module}; print(*{{name.split('.')[0] for name in sys.modules}})"

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, redirect_stdout
+from io import StringIO
 
 import pytest
 
@@ -40,6 +41,7 @@ for number in range(2):
     log.commit_with(decide, Job(path, "WRITE"), snapshot=log.known)
     print(path, flush=True)
 Upkeep(caller, keys, log.reader).checkpoint(log.known, timedelta(days=7))
+log.close()
 print("done", flush=True)
 """
 
@@ -128,21 +130,27 @@ def test_answers_that_end_early_or_say_no(table: LogBench) -> None:
         assert (cut.hits, slow.hits) == (1, 1)
 
 
+def once_more(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the client says, in this process."""
+    monkeypatch.setattr(sys, "argv", ["", *arguments])
+    with redirect_stdout(StringIO()) as out:
+        exec(CLIENT, {})
+    return out.getvalue().split()
+
+
 @pytest.mark.parametrize(("nth", "before"), [(nth, before) for nth in range(1, 6) for before in (True, False)])
-def test_a_client_that_is_killed_at_a_write(table: LogBench, nth: int, before: bool) -> None:
+def test_a_client_that_is_killed_at_a_write(
+    table: LogBench, nth: int, before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clients: list[subprocess.Popen[str]] = []
     killed = table.bench.proxy.fault(Kill(lambda: clients[0], before=before), operation="PutObject", nth=nth)
 
-    def run() -> list[str]:
-        arguments = [json.dumps(table.bench.config()), SCHEMA]
-        clients.append(subprocess.Popen([sys.executable, "-c", CLIENT, *arguments], stdout=subprocess.PIPE, text=True))
-        out, _ = clients[-1].communicate(timeout=60)
-        return out.split()
-
-    acknowledged = run()
+    arguments = [json.dumps(table.bench.config()), SCHEMA]
+    clients.append(subprocess.Popen([sys.executable, "-c", CLIENT, *arguments], stdout=subprocess.PIPE, text=True))
+    acknowledged, _ = clients[0].communicate(timeout=60)
     assert clients[0].returncode == -9
     assert killed.hits == 1
-    assert acknowledged == ["packs/0", "packs/1"][: max(nth - 2, 0)]
+    assert acknowledged.split() == ["packs/0", "packs/1"][: max(nth - 2, 0)]
     end = time.monotonic() + 10
     while any(request.ended is None for request in table.bench.proxy.requests):
         assert time.monotonic() < end
@@ -150,7 +158,7 @@ def test_a_client_that_is_killed_at_a_write(table: LogBench, nth: int, before: b
     applied = nth - before
     snapshot = table.log().refresh()
     assert (snapshot.version if snapshot else -1) == min(applied, 3) - 1
-    assert run() == ["packs/0", "packs/1", "done"]
+    assert once_more(arguments, monkeypatch) == ["packs/0", "packs/1", "done"]
     snapshot = table.log().refresh()
     assert snapshot is not None
     assert (snapshot.version, list(snapshot.packs)) == (2, ["packs/0", "packs/1"])

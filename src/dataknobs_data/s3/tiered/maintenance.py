@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from dataknobs_data.exceptions import ConfigurationError
 from dataknobs_data.s3.delta import DeltaAddress
@@ -15,7 +16,6 @@ from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.tiered.cold import lines_of
 from dataknobs_data.s3.tiered.compaction import Compaction
-from dataknobs_data.s3.tiered.dataset import PackDataset, pack_dataset
 from dataknobs_data.s3.tiered.dropping import Progress
 from dataknobs_data.s3.tiered.indexing import Indexed, Indexing
 from dataknobs_data.s3.tiered.journals import Journals
@@ -24,6 +24,9 @@ from dataknobs_data.s3.tiered.reports import CompactReport, LogEntry, TableStats
 from dataknobs_data.s3.tiered.table import Table
 from dataknobs_data.s3.tiered.tiers import Tiers
 from dataknobs_data.s3.tiered.vacuum import Vacuum
+
+if TYPE_CHECKING:
+    from dataknobs_data.s3.tiered.dataset import PackDataset
 
 
 class Maintenance:
@@ -79,6 +82,8 @@ class Maintenance:
     # ------------------------------------------------------------------ for other programs
     def dataset(self) -> PackDataset:
         """See S3Database.dataset. Objects are looked for first: one that is folded in between has its row in the table then."""
+        from dataknobs_data.s3.tiered.dataset import pack_dataset  # imports pandas, by way of pyarrow.dataset
+
         parts = self._parts
         with translated("looking at the table", parts.place):
             pages = parts.lister.record_pages(parts.keys.prefix)
