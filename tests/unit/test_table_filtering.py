@@ -174,6 +174,14 @@ def test_values_beside_the_column_stay_open_in_their_rows_alone() -> None:
     assert may_match_rows(Filter("m", ">", 1), table.drop_columns(["m"]), pack.shape.kinds, frozenset()) is None
 
 
+@pytest.mark.parametrize("name", ["metadata.created_at", "metadata.updated_at", "metadata.id"])
+def test_a_null_that_hides_a_stamp_stays_open(name: str) -> None:
+    pack = pack_of({name: None}, {"n": 1}, {"n": 2})
+    assert 0 in judged(pack, Filter(name, Operator.NOT_EXISTS))[0]
+    assert 0 not in judged(pack, Filter(name, Operator.EXISTS))[1]
+    assert 1 in (best(pack, 1, (name, "asc")) or range(3))
+
+
 def test_texts_that_only_python_can_read_stay_open() -> None:
     texts = ("2024-02-28", "2024-02-29", "2024-02-30", "2024-03-01T00:00:00.0000001Z", "2024-03-01", "x")
     pack = pack_of(*({"t": text} for text in texts))

@@ -77,6 +77,11 @@ def may_lie_in_rest(name: str, rest_names: frozenset[str] | None) -> bool:
     return "." in name and any(name.startswith(f"{outer}.") for outer in rest_names)
 
 
+def hides_stamp(name: str) -> bool:
+    """Whether a field of that name, even where it is null, stands before one of the database's own stamps."""
+    return name in _STAMPS
+
+
 def _key(name: str) -> tuple[str, ...]:
     """How the key of JSON begins below which `name` lies, where JSON writes it as it is."""
     start = name.split(".", 1)[0]

@@ -25,6 +25,7 @@ import pyarrow as pa
 
 from dataknobs_data.json_values import dump, escape_pointer, to_json
 from dataknobs_data.s3.table.kinds import Kind
+from dataknobs_data.s3.table.locations import hides_stamp
 from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import BORN, CREATED, ID, METADATA, REST, REVISION, UPDATED, Shape
 from dataknobs_data.s3.table.stamps import stamps_of
@@ -38,7 +39,7 @@ class Shredded:
     """Rows as a table, in the same order, by `shape`.
 
     rest_names   names of fields of which a value that is not null lies in `_rest`: there alone do a column's bounds say
-                 too little, for to queries a null there is what a null in the column is
+                 too little, for to queries a null there is what a null in the column is; and of those that hide a stamp
     null_names   names of fields without a column of which a null lies in `_rest`
     Raises SerializationError, naming record and path, for a value that has no faithful stored form.
     """
@@ -160,7 +161,7 @@ class Shredded:
         tree: dict[str, Any] = dict(self._other_stamps.get(row, {}))
         if outside:
             tree["data"] = to_json({name: data[name] for name in outside}, "/data", types)
-            self.rest_names.update(name for name in outside if data[name] is not None)
+            self.rest_names.update(name for name in outside if data[name] is not None or hides_stamp(name))
             self.null_names.update(name for name in outside if data[name] is None and name not in places)
         if row in rows.fields:
             tree["fields"] = to_json(rows.fields[row], "/fields", types)
