@@ -133,3 +133,20 @@ def test_nothing_is_opened_for_who_has_closed(opened: list[Sandbox]) -> None:
     settled()
     assert len(opened) == 3
     assert folders() == []
+
+
+def test_where_no_thread_can_be_begun_nothing_is_opened_ahead(
+    opened: list[Sandbox], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandboxes = Sandboxes()
+
+    def refused(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refused)
+        asked(sandboxes, 3)
+    assert len(opened) == 3
+    asked(sandboxes)
+    assert len(opened) == 5
+    sandboxes.close()

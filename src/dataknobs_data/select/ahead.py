@@ -37,8 +37,12 @@ class Sandboxes:
         with self._lock:
             if self._closed or self._next is not None or self._taken < BEGIN_WITH:
                 return
-            made = self._next = Future()
-        threading.Thread(target=_make, args=(made, limits), name="dataknobs-sandbox").start()
+            made: Future[Sandbox] = Future()
+            try:
+                threading.Thread(target=_make, args=(made, limits), name="dataknobs-sandbox").start()
+            except RuntimeError:
+                return  # there are too many threads, or the interpreter ends: a statement can do without
+            self._next = made
 
     def close(self) -> None:
         """Closes the one that nobody took."""
