@@ -22,6 +22,7 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.s3.store import Fault, Kind, PutOptions
+from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.tiered import compaction
 from dataknobs_data.s3.travel.moment import Moment, second_of
 from tests.unit.tiered_world import KEYS
@@ -573,3 +574,14 @@ def test_the_log_says_who_and_how_much(world: VersionedWorld, db: S3Database) ->
     told = [(one.operation, one.author, one.rows, one.rows_removed) for one in db.log()]
     assert told == [("LOAD", None, 3, 0), ("BULK UPDATE", "bob", 3, 3), ("LOAD", "alice", 3, 0)]
     assert len({one.job for one in db.log()}) == 3
+
+
+def test_columns_of_the_past_make_room_for_one_another(db: S3Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    load(db, 1, 2)
+    past = db.at(table_version=0)
+    turns: list[HeldColumns] = []
+    monkeypatch.setattr(HeldColumns, "begin", lambda held: turns.append(held))
+    for _ in range(2):
+        past.search(Query().filter("v", ">", 1))
+    assert len(turns) == 2
+    assert len(set(map(id, turns))) == 1

@@ -46,6 +46,7 @@ class PastTable(Table):
 
     def look(self, deadline: Deadline | None, name: str) -> View:
         """That version: nothing is sent."""
+        self._readers.begin()
         return self.view(self._then)
 
 
