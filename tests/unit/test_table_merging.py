@@ -361,6 +361,9 @@ def test_names_in_rest_are_those_of_what_went_in() -> None:
     assert last.rest_names == {"y"}
     unknown, *_, known = repacked([source(odd, rest_names=None), source(plain)], [], SHAPE, 1)
     assert (unknown.rest_names, known.rest_names) == (None, frozenset())
+    fresh = [document("b", {"_o": None})]
+    (unknown,) = repacked([source(odd, rest_names=None)], fresh, SHAPE, 1 << 20)
+    assert (unknown.rest_names, unknown.null_names) == (None, frozenset())
 
 
 def test_names_of_nulls_are_forgotten_where_the_table_has_a_column_by_then() -> None:

@@ -88,7 +88,7 @@ class _Output:
         told = [names[number] for number in self._numbers]
         known = [one.rest for one in told if one.rest is not None]
         pack = self._file.finish(frozenset().union(*known), frozenset().union(*(one.nulls for one in told)))
-        return pack if len(known) == len(told) else replace(pack, rest_names=None)
+        return pack if len(known) == len(told) else replace(pack, rest_names=None, null_names=frozenset())
 
 
 def _shredded(fresh: Iterable[Document], shape: Shape, names: list[Names]) -> Iterator[pa.Table]:
