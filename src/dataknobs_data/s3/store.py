@@ -190,7 +190,7 @@ class ObjectStore(Protocol):
 
     def list_folder(self, folder: str, start_after: str) -> Page:
         """As `list_page`, for a folder in which nobody else writes and something is known to lie behind `start_after`. Storage
-        classes are not told.
+        classes are not told. A token only says that there may be more, behind the last key.
         """
 
     def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:

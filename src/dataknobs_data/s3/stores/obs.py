@@ -107,9 +107,10 @@ class ObstoreStore(BotoStore):
                 lines = next(iter(self._reads.list(folder, offset=start_after, chunk_size=PAGE_KEYS)), ())
             except InvalidPathError:  # of a stranger all the same
                 lines = ()
-        if not 0 < len(lines) < PAGE_KEYS:  # to obstore, any XML is a listing; nor does it say whether there are more
+        if not lines:  # to obstore, any XML is a listing
             return super().list_folder(folder, start_after)
-        return Page([_listed(line) for line in lines], None)
+        items = [_listed(line) for line in lines]
+        return Page(items, items[-1].key if len(items) == PAGE_KEYS else None)  # it does not say whether there are more
 
     def put(self, key: str, body: bytes | memoryview, options: PutOptions, condition: Condition) -> str:
         attributes = {"Content-Type": options.content_type, **options.metadata}
