@@ -580,7 +580,11 @@ def test_columns_of_the_past_make_room_for_one_another(db: S3Database, monkeypat
     load(db, 1, 2)
     past = db.at(table_version=0)
     turns: list[HeldColumns] = []
-    monkeypatch.setattr(HeldColumns, "begin", lambda held: turns.append(held))
+
+    def begin(held: HeldColumns) -> None:
+        turns.append(held)
+
+    monkeypatch.setattr(HeldColumns, "begin", begin)
     for _ in range(2):
         past.search(Query().filter("v", ">", 1))
     assert len(turns) == 2
