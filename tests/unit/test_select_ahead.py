@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import glob
 import os
+import stat
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 
+import duckdb
 import pytest
 
 from dataknobs_data.select import ahead
@@ -91,7 +93,8 @@ def test_limits_are_those_of_who_asks(opened: list[Sandbox]) -> None:
     asked(sandboxes, 2)
     other = sandboxes.take(Limits(1 << 27))
     assert other.connection.execute("SELECT current_setting('memory_limit')").fetchall() == [("128.0 MiB",)]
-    assert len(folders()) == 1, "the other one is closed"
+    with pytest.raises(duckdb.ConnectionException, match="closed"):
+        opened[2].connection.execute("SELECT 1")
 
 
 def test_what_went_wrong_ahead_is_tried_again(opened: list[Sandbox], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +120,9 @@ def test_what_went_wrong_ahead_is_tried_again(opened: list[Sandbox], monkeypatch
 def test_nothing_stays(opened: list[Sandbox], end: Callable[[Sandboxes], None]) -> None:
     sandboxes = Sandboxes()
     asked(sandboxes, 2)
-    assert len(folders()) == 1
+    assert folders() == [], "nor where the process is killed now"
+    opened[2].lock(60)
+    assert [stat.S_IMODE(os.stat(folder).st_mode) for folder in folders()] == [0o700]
     end(sandboxes)
     del sandboxes
     opened.clear()

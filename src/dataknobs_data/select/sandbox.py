@@ -7,6 +7,7 @@ Which settings do that: https://duckdb.org/docs/stable/operations_manual/securin
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 import weakref
@@ -39,12 +40,13 @@ class Limits:
 
 
 class Sandbox:
-    """The connection, and its folder for temporary files. To be closed."""
+    """The connection, and its folder for temporary files, which is made when it is locked: a process may be killed that has
+    one only ready. To be closed."""
 
     def __init__(self, limits: Limits) -> None:
         duckdb = _duckdb()
         self.memory_bytes = limits.memory_bytes
-        self._folder = tempfile.mkdtemp(prefix="dataknobs-sql-")
+        self._folder = os.path.join(tempfile.gettempdir(), f"dataknobs-sql-{secrets.token_hex(8)}")
         self._swept = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         try:
             self.connection: DuckDBPyConnection = duckdb.connect(":memory:", config=self._settings(limits))
@@ -75,6 +77,7 @@ class Sandbox:
 
     def lock(self, seconds: float) -> None:
         """What is carried out from now on ends after so many seconds, and can change no setting."""
+        os.mkdir(self._folder, 0o700)
         self._set("max_execution_time", str(max(1, int(seconds * 1000))))
         self._set("lock_configuration", "true")
 
