@@ -183,12 +183,19 @@ class Observer:
         self._table = Table(caller(store, world), KEYS, world.runtime, 1)
         self._rows: dict[str, frozenset[tuple[str, str]]] = {}
         self._first = self._version()
+        self._last: tuple[dict[str, str], Seen] | None = None
 
     def _version(self) -> int:
         return sum(name.endswith(".json") for name in self._store.files())
 
     def look(self) -> Seen:
-        """Everything."""
+        """Everything; looked for again where anything was written since."""
+        there = {key: etag for key, (_, etag, _) in self._store.objects.items()}
+        if self._last is None or self._last[0] != there:
+            self._last = there, self._look()
+        return self._last[1]
+
+    def _look(self) -> Seen:
         view = self._table.look(None, "")
         for pack in view.packs:
             if pack.path not in self._rows:
