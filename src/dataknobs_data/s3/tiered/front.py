@@ -98,13 +98,16 @@ def _among(ids: list[str], low: str | None, high: str | None) -> list[str]:
 
 
 def front_of(listed: Lines, objects: Objects, many: FanOut) -> Front:
-    """What a listing shows; one GET for each tombstone that is not in memory. Ask the log after this, never before."""
+    """What a listing shows; one GET for each tombstone that is not in memory. Ask the log after this, never before: of what is
+    gone since it was listed, that alone tells whether there is a record.
+    """
     doubtful = [id for id, line in listed.items() if may_be_tombstone(line.size)]
-    found = many.map(lambda id: standing(objects, id, listed[id]), doubtful)
-    graves = {id: one.tombstone.kills for id, one in zip(doubtful, found, strict=True) if isinstance(one, Grave)}
-    if not graves:
+    found = dict(zip(doubtful, many.map(lambda id: standing(objects, id, listed[id]), doubtful), strict=True))
+    graves = {id: one.tombstone.kills for id, one in found.items() if isinstance(one, Grave)}
+    no_documents = graves.keys() | {id for id, one in found.items() if one is None}
+    if not no_documents:
         return Front(listed)
-    documents = {id: line for id, line in listed.items() if id not in graves}
+    documents = {id: line for id, line in listed.items() if id not in no_documents}
     return Front(documents, graves, {id: listed[id] for id in graves})
 
 
