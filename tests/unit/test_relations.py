@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from dataknobs_data.s3.relations import spool
 from dataknobs_data.s3.relations.openers import relation_of
 from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.table import packs
+from dataknobs_data.s3.table.actions import Action
+from dataknobs_data.s3.table.log import Job
+from dataknobs_data.s3.table.snapshot import Snapshot
 from dataknobs_data.select.relation import Relation
 from tests.unit.tiered_world import KEYS, TieredWorld
 
@@ -295,3 +299,17 @@ def test_a_scan_that_is_left_ends(database: S3Database) -> None:
     assert next(scan).num_rows
     scan.close()  # type: ignore[attr-defined]
     assert len(rows(relation, "v")) == 6
+
+
+def test_packs_without_statistics_are_counted_by_their_footers(world: TieredWorld, database: S3Database) -> None:
+    load(database, 1, 2, 3)
+    load(database, 4, 5, first="s")
+    database.delete("s0")
+
+    def bare(snapshot: Snapshot) -> list[Action]:
+        return [replace(add, stats=None) for add in snapshot.packs.values()]
+
+    database._ready().layout.table.log.commit_with(bare, Job("job", "WRITE"))  # type: ignore[attr-defined]
+    for one in (database, world.open()):
+        assert one.count() == len(one.all()) == 4
+        assert one.select_query("SELECT count(*) AS n FROM S3Object").to_arrow()["n"].to_pylist() == [4]

@@ -88,21 +88,27 @@ class Column(ABC):
 
 
 @dataclass(frozen=True)
-class Typed(Column):
-    """The values of a field, all of one type: `kind`, or doubles though the stored ones are integers."""
+class OfField(Column):
+    """What comes of the values of a field, in its stored column and in `_rest`."""
 
     field: str
-    kind: Kind
-
-    @property
-    def type(self) -> pa.DataType:
-        return self.kind.arrow
 
     def stored(self, stored: Stored) -> set[str]:
         return {self.field, *super().stored(stored)} if self.field in stored.kinds else super().stored(stored)
 
     def outside(self, stored: Stored) -> Collection[str]:
         return (self.field,) if stored.lies_outside(self.field) else ()
+
+
+@dataclass(frozen=True)
+class Typed(OfField):
+    """The values of a field, all of one type: `kind`, or doubles though the stored ones are integers."""
+
+    kind: Kind
+
+    @property
+    def type(self) -> pa.DataType:
+        return self.kind.arrow
 
     def of(self, rows: Rows) -> pa.ChunkedArray | pa.Array:
         values = rows.values(self.field, self.type)
@@ -132,21 +138,14 @@ class System(Column):
 
 
 @dataclass(frozen=True)
-class Text(Column):
+class Text(OfField):
     """All values of a field as text. `kind`: of the stored column, where there is one."""
 
-    field: str
     kind: Kind | None
 
     @property
     def type(self) -> pa.DataType:
         return TEXT
-
-    def stored(self, stored: Stored) -> set[str]:
-        return {self.field, *super().stored(stored)} if self.field in stored.kinds else super().stored(stored)
-
-    def outside(self, stored: Stored) -> Collection[str]:
-        return (self.field,) if stored.lies_outside(self.field) else ()
 
     def of(self, rows: Rows) -> pa.ChunkedArray | pa.Array:
         texts: pa.ChunkedArray | pa.Array = pa.chunked_array([pa.nulls(rows.table.num_rows, TEXT)])

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-from dataknobs_data.documents import Document
 from dataknobs_data.engine import Engine, ErrorSink
-from dataknobs_data.exceptions import DataknobsDataError, RecordArchivedError
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
-from dataknobs_data.s3.layout import Parts
 from dataknobs_data.s3.relations.records import Records, Source
 from dataknobs_data.s3.relations.sources import Documents, Tiers
-from dataknobs_data.s3.tiered.cold import Encounter
-from dataknobs_data.s3.tiered.front import Front
 from dataknobs_data.s3.tiered.layout import TieredLayout
-from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.select.relation import Relation
 
 
@@ -36,17 +30,7 @@ def relation_of(
     layout = engine.layout
     if not isinstance(layout, TieredLayout):
         return records(Documents(engine, memory_bytes, lambda: _listed(engine), on_archived))
-    scanner, parts = layout.scanner, layout.parts
-    return records(
-        Tiers(
-            parts,
-            lambda: scanner.look(""),
-            lambda front, met: _documents(scanner, parts, front, met),
-            layout.known_forms,
-            memory_bytes,
-            on_archived,
-        )
-    )
+    return records(Tiers(layout.parts, layout.scanner, layout.known_forms, memory_bytes, on_archived))
 
 
 def _listed(engine: S3Engine) -> int:
@@ -54,16 +38,3 @@ def _listed(engine: S3Engine) -> int:
     parts = engine.parts
     with translated("listing records", parts.place):
         return len(parts.lister.records(""))
-
-
-def _documents(scanner: Scanner, parts: Parts, front: Front, met: Encounter) -> Iterator[Document]:
-    """The documents of a front, fetched side by side."""
-    ids = sorted(front.documents)
-    outcomes = parts.many.map(lambda id: scanner.read_listed(front, id), ids, lambda id: scanner.holds(front, id))
-    for id, outcome in zip(ids, outcomes, strict=True):
-        if isinstance(outcome, RecordArchivedError):
-            met.met_object(id, outcome)
-        elif isinstance(outcome, DataknobsDataError):
-            raise outcome
-        elif outcome is not None:
-            yield outcome

@@ -22,12 +22,11 @@ _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 
 @dataclass(frozen=True)
 class RehearsedChosen(Chosen):
-    """What a scan wants, of which rows as many are found as a script says. None: as many as made-up values have it."""
+    """What a scan wants. Of made-up rows it finds as many as `script` says: by their values only where that is LIKELY."""
 
-    script: Script | None = None
+    script: Script
 
     def mask(self, table: pa.Table) -> pa.BooleanArray | None:
-        assert self.script is not None
         assert self.script.sql is not None
         matches = self.script.matches
         if self.condition is None or matches is Matches.ALL:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
-from dataknobs_data.documents import Document
 from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.query import Query
 from dataknobs_data.s3.faults import translated
@@ -18,6 +17,7 @@ from dataknobs_data.s3.table.outside import KnownForms
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front
+from dataknobs_data.s3.tiered.scanning import Scanner
 from dataknobs_data.s3.tiered.table import View
 
 
@@ -49,21 +49,13 @@ class Documents(Source):
         self._spool.close()
 
 
-Look = Callable[[], tuple[Front, View]]
-"""Both tiers: objects first."""
-
-ReadAll = Callable[[Front, Encounter], Iterator[Document]]
-"""The documents in front, those that were deleted since they were listed left out. What is archived is told to the second."""
-
-
 class Tiers(Source):
     """Both tiers, looked at once. `on_archived`: see Encounter."""
 
     def __init__(
         self,
         parts: Parts,
-        look: Look,
-        read_all: ReadAll,
+        scanner: Scanner,
         known: KnownForms,
         memory_bytes: int,
         on_archived: ErrorSink | None = None,
@@ -71,8 +63,7 @@ class Tiers(Source):
         self._on_archived = on_archived
         self._met: Encounter | None = None
         self._parts = parts
-        self._look = look
-        self._read_all = read_all
+        self._scanner = scanner
         self._known = known
         self._spool = Spool(memory_bytes)
         self._looked: tuple[Front, View] | None = None
@@ -80,7 +71,7 @@ class Tiers(Source):
     def _tiers(self) -> tuple[Front, View]:
         if self._looked is None:
             with translated("looking at both tiers", self._parts.place):
-                self._looked = self._look()
+                self._looked = self._scanner.look("")
             self.fan = self._looked[1].fan
         return self._looked
 
@@ -89,7 +80,7 @@ class Tiers(Source):
         met = self._met = Encounter(
             self._parts, view.packs, self._on_archived, doing="selecting", objects=front.documents
         )
-        shape, windows = windows_of(self._read_all(front, met), view.shape, self._spool)
+        shape, windows = windows_of(self._scanner.objects(front, met), view.shape, self._spool)
         packs = [PackPortion(pack, view, front, met.guard(pack), self._known) for pack in view.packs]
         return shape, [*windows, *packs]
 
@@ -98,15 +89,7 @@ class Tiers(Source):
             self._met.narrow([portion.pack for portion in portions if isinstance(portion, PackPortion)])
 
     def count(self) -> int:
-        front, view = self._tiers()
-        with translated("counting records", self._parts.place):
-            rows = view.rows(front.ids).values() if front else ()
-            hidden = sum(front.hides(row.id, row.born) for found in rows for row in found)
-            return (
-                len(front.documents)
-                - hidden
-                + sum(pack.stats.records if pack.stats else view.reader(pack).metadata.num_rows for pack in view.packs)
-            )
+        return self._scanner.counted(*self._tiers())
 
     def close(self) -> None:
         self._spool.close()

@@ -8,11 +8,10 @@ from itertools import islice
 from dataknobs_data.documents import Document
 from dataknobs_data.s3.relations.portions import Window
 from dataknobs_data.s3.relations.spool import Spool
-from dataknobs_data.s3.table.packs import WINDOW
 from dataknobs_data.s3.table.rows import Rows
 from dataknobs_data.s3.table.shape import Shape, grow
 from dataknobs_data.s3.table.shredding import Shredded
-from dataknobs_data.s3.table.writing import WINDOW_BYTES, WINDOW_FIRST
+from dataknobs_data.s3.table.writing import WINDOW_FIRST, next_window
 
 
 def windows_of(documents: Iterable[Document], shape: Shape, spool: Spool) -> tuple[Shape, list[Window]]:
@@ -21,7 +20,6 @@ def windows_of(documents: Iterable[Document], shape: Shape, spool: Spool) -> tup
     while window := list(islice(remaining, wanted)):
         shape = grow(shape, window)
         shredded = Shredded(Rows.of(window), shape)
-        table = shredded.table
-        found.append(Window(spool.put(table), shredded, shape))
-        wanted = max(1, min(WINDOW, WINDOW_BYTES * len(window) // max(table.nbytes, 1)))
+        found.append(Window(spool.put(shredded.table), shredded, shape))
+        wanted = next_window(len(window), shredded.table)
     return shape, found

@@ -117,14 +117,33 @@ class Scanner:
 
     def count(self) -> int:
         """How many records there are: what is listed, and what the log says that the packs hold, without what is hidden."""
-        return again(self._count)
+        return again(lambda: self.counted(*self.look("")))
 
-    def _count(self) -> int:
-        front, view = self.look("")
+    def counted(self, front: Front, view: View) -> int:
+        """How many of them there are in these. Of packs of which the log does not say it, a footer does."""
         with translated("counting records", self._parts.place):
             rows = chain.from_iterable(view.rows(front.ids).values()) if front else ()
             hidden = sum(front.hides(row.id, row.born) for row in rows)
-            return len(front.documents) + sum(pack.records for pack in view.packs) - hidden
+            packed = (one.stats.records if one.stats else view.ids_reader(one).metadata.num_rows for one in view.packs)
+            return len(front.documents) + sum(packed) - hidden
+
+    def objects(
+        self, front: Front, met: Encounter, at_once: int | None = None, on_damage: ErrorSink | None = None
+    ) -> Iterator[Document]:
+        """The documents in front, in id order, without those that were deleted since they were listed.
+
+        at_once  how many are fetched before the first is handed out; None: all
+        """
+        ids = sorted(front.documents)
+        read, holds = partial(self.read_listed, front), partial(self.holds, front)
+        for window in windows(ids, at_once or max(len(ids), 1)):
+            for id, outcome in zip(window, self._parts.many.map(read, window, holds), strict=True):
+                if isinstance(outcome, Document):
+                    yield outcome
+                elif isinstance(outcome, RecordArchivedError):
+                    met.met_object(id, outcome)
+                elif outcome is not None:
+                    report(outcome, on_damage)
 
 
 class _Scan:
@@ -163,17 +182,7 @@ class _Scan:
 
     # ------------------------------------------------------------------ objects
     def _hot(self) -> Iterator[Document]:
-        ids = sorted(self._front.documents)
-        read = partial(self._scanner.read_listed, self._front)
-        holds = partial(self._scanner.holds, self._front)
-        for window in windows(ids, self._wanted or max(len(ids), 1)):
-            for id, outcome in zip(window, self._parts.many.map(read, window, holds), strict=True):
-                if isinstance(outcome, Document):
-                    yield outcome
-                elif isinstance(outcome, RecordArchivedError):
-                    self._met.met_object(id, outcome)
-                elif outcome is not None:
-                    report(outcome, self._on_damage)
+        return self._scanner.objects(self._front, self._met, self._wanted, self._on_damage)
 
     # ------------------------------------------------------------------ packs
     def _packed(self) -> Iterator[Document]:
