@@ -8,11 +8,14 @@ import pyarrow as pa
 import pytest
 
 from dataknobs_data.documents import Document
+from dataknobs_data.query import Query
+from dataknobs_data.records import Record
 from dataknobs_data.s3.table.held import OVERHEAD_BYTES, HeldColumns
 from dataknobs_data.s3.table.packs import Pack, encode
 from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import ID, Shape, grow
 from dataknobs_data.s3.table.spans import Span
+from tests.unit.tiered_world import TieredWorld
 
 AT = "2025-01-01T00:00:00.000000Z"
 
@@ -118,3 +121,22 @@ def test_what_would_fill_it_alone_is_not_held() -> None:
     held = HeldColumns(4096)
     held.put(("p", 0, "n"), pa.chunked_array([pa.array(range(1000), pa.int64())]))
     assert held.get(("p", 0, "n")) is None
+
+
+def test_each_search_is_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fills all the room gives way to what the next one reads."""
+    monkeypatch.setattr("dataknobs_data.s3.table.packs.GROUP_ROWS_MAX", 25)
+    world = TieredWorld(cache_bytes=80_000)
+    for letter in "ab":
+        world.open().batch_create([Record({"n": n, "s": f"{letter}{n}"}, id=f"{letter}{n:03}") for n in range(400)])
+    db = world.open()
+
+    def gets(letter: str) -> int:
+        world.store.keys.clear()
+        assert len(db.search(Query().filter("s", "starts_with", letter).sort("n").limit(1))) == 1
+        return sum(operation == "GetObject" for operation, _ in world.store.keys)
+
+    first, again, other, other_again = (gets(letter) for letter in "aabb")
+    assert again < first
+    assert other_again < other
+    assert other_again == again
