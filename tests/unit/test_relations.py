@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from os import urandom
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -236,6 +237,28 @@ def test_columns_behind_a_condition_are_read_where_it_is_true(world: TieredWorld
         binding = relation.bind([("v",), ("_id",)], False)
         table = pa.Table.from_batches(relation.scan(binding, ["_id"], pc.field("v") == 21))
         assert table["_id"].to_pylist() == ["a3"]
+
+
+def test_bounds_do_not_hide_rows_without_a_value(database: S3Database) -> None:
+    load(database, 1, 2, ...)
+    relation = relation_of(database._ready(), 1 << 20)
+    assert rows(relation, "v", pc.field("v").is_null()) == [None]
+    assert rows(relation, "v", (pc.field("v") > 7) | pc.field("v").is_null()) == [None]
+    assert rows(relation, "v", pc.field("v") > 7) == []
+    relation.close()
+
+
+def test_what_is_fetched_for_a_condition_alone_first_shows_no_dead_row(database: S3Database) -> None:
+    """Its other columns are much more than those that the condition speaks of."""
+    texts = [urandom(3000).hex() for _ in range(40)]
+    load(database, *texts, n=1)
+    database.delete("r3")
+    database.update("r5", Record({"v": "changed", "n": 2}))
+    relation = relation_of(database._ready(), 1 << 20)
+    binding = relation.bind([("v",), ("n",)], False)
+    found = [value for batch in relation.scan(binding, ["v"], pc.field("n") == 1) for value in batch["v"].to_pylist()]
+    assert sorted(found) == sorted(text for number, text in enumerate(texts) if number not in (3, 5))
+    relation.close()
 
 
 # ---------------------------------------------------------------------------------------------- what cannot be read

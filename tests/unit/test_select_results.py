@@ -251,10 +251,11 @@ def test_an_error_of_reading_comes_out_as_itself(sql: str) -> None:
 
 
 # ---------------------------------------------------------------------------------------------- time
-def test_the_time_is_for_reading_too() -> None:
+@pytest.mark.parametrize("sql", ["SELECT n FROM S3Object", "SELECT range AS n FROM range(1000000)"])
+def test_the_time_is_for_reading_too(sql: str) -> None:
     passed = 0.0
     runtime = Runtime(monotonic=lambda: passed)
-    found = statement("SELECT n FROM S3Object", limits=Limits(seconds=10), runtime=runtime, S3Object=Numbers(500)).run()
+    found = statement(sql, limits=Limits(seconds=10), runtime=runtime, S3Object=Numbers(500)).run()
     next(found.batches())
     passed = 11
     with pytest.raises(DatabaseOperationError, match="longer than it may"):

@@ -1,4 +1,4 @@
-"""Columns of the table where several loads bring new ones at the same time."""
+"""Columns of the table where several loads bring new ones at the same time, and values that lie beside them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from dataknobs_data.query import Query
 from dataknobs_data.records import Record
+from dataknobs_data.s3.table.packs import REST_NAMES_MAX
 from tests.unit.tiered_fakes import Processes
 
 COUNT = 60
@@ -47,3 +49,18 @@ def test_none_of_two_loads_loses_its_columns(processes: Processes) -> None:
 def test_a_column_keeps_the_type_that_it_was_given_first(processes: Processes) -> None:
     assert loaded_side_by_side(processes, {"a": 1}, {"a": "x"}) == {"n": "long", "a": "string"}
     assert sorted(found(processes, "a"), key=str) == [1] * COUNT + ["x"] * COUNT
+
+
+@pytest.mark.parametrize("compacted", [False, True])
+def test_names_that_are_too_many_to_tell_hide_no_value(processes: Processes, compacted: bool) -> None:
+    """Of such a pack the log does not say of which fields there are values beside the columns."""
+    db = processes.database()
+    others = {f"list{number}": [number] for number in range(REST_NAMES_MAX)}
+    db.batch_create([Record({"a": "x", **others}), *(Record({"a": number}) for number in range(COUNT))])
+    if compacted:
+        db.batch_create([Record({"a": number}) for number in range(COUNT)])
+        db.compact(full=True)
+    assert dict(db.stats().columns) == {"a": "long"}
+    assert len(db.search(Query().filter("a", "=", "x"))) == 1
+    assert len(db.search(Query().filter("list7", "exists").filter("a", "not_in", [1, 2]))) == 1
+    assert [row["a"] for row in db.select_query("SELECT a FROM S3Object WHERE a = 'x'")] == ["x"]
