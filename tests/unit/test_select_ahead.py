@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 
 import duckdb
@@ -68,6 +69,34 @@ def test_from_the_second_on_the_next_is_there(opened: list[Sandbox]) -> None:
     assert taken is opened[2]
     assert taken.connection.execute("SELECT 1").fetchall() == [(1,)]
     assert sandboxes.take(LIMITS) is opened[3], "it is nobody else's"
+
+
+class Crossing:
+    """A lock; whoever gives it back is overtaken by somebody else, once."""
+
+    def __init__(self, overtake: Callable[[], None]) -> None:
+        self._lock = threading.Lock()
+        self._overtake: Callable[[], None] | None = overtake
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        overtake, self._overtake = self._overtake, None
+        if overtake:
+            overtake()
+
+
+def test_of_two_who_come_at_once_one_gets_it(opened: list[Sandbox]) -> None:
+    sandboxes = Sandboxes()
+    asked(sandboxes, 2)
+    others: list[Sandbox] = []
+    sandboxes._lock = Crossing(lambda: others.append(sandboxes.take(LIMITS)))  # type: ignore[assignment]
+    mine = sandboxes.take(LIMITS)
+    assert len(others) == 1
+    assert mine is not others[0]
+    assert opened[2] in (mine, others[0])
 
 
 def test_one_that_is_being_opened_is_waited_for(opened: list[Sandbox], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,3 +184,19 @@ def test_where_no_thread_can_be_begun_nothing_is_opened_ahead(
     asked(sandboxes)
     assert len(opened) == 5
     sandboxes.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks")
+def test_a_fork_gets_none(opened: list[Sandbox]) -> None:
+    sandboxes = Sandboxes()
+    asked(sandboxes, 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # from Python 3.12 on, where there are threads
+        child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    with pytest.raises(duckdb.ConnectionException, match="closed"):
+        opened[2].connection.execute("SELECT 1")
+    asked(sandboxes)
+    assert sandboxes.take(LIMITS) is opened[-1]
