@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from concurrent.futures import Future
 
 from dataknobs_data.select.sandbox import Limits, Sandbox
@@ -19,6 +21,7 @@ class Sandboxes:
         self._taken = 0
         self._closed = False
         self._next: Future[Sandbox] | None = None
+        _EVERY.add(self)
 
     def take(self, limits: Limits) -> Sandbox:
         """One that nobody has used. To be closed."""
@@ -45,9 +48,15 @@ class Sandboxes:
             self._next = made
 
     def close(self) -> None:
+        """Closes the one that nobody took; from here on none is opened ahead."""
+        with self._lock:
+            self._closed = True
+        self.drop()
+
+    def drop(self) -> None:
         """Closes the one that nobody took."""
         with self._lock:
-            ready, self._next, self._closed = self._next, None, True
+            ready, self._next = self._next, None
         if ready is not None and ready.exception() is None:
             ready.result().close()
 
@@ -57,3 +66,15 @@ def _make(made: Future[Sandbox], limits: Limits) -> None:
         made.set_result(Sandbox(limits))
     except BaseException as error:  # noqa: BLE001  # whoever would have taken it tries again, and is told
         made.set_exception(error)
+
+
+_EVERY: weakref.WeakSet[Sandboxes] = weakref.WeakSet()
+
+
+def _drop_all() -> None:
+    for sandboxes in list(_EVERY):
+        sandboxes.drop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_drop_all)  # DuckDB waits for its threads, which a fork does not have
