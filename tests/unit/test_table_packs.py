@@ -234,6 +234,19 @@ def test_names_that_have_nothing_but_nulls_are_named_apart() -> None:
     assert (pack.rest_names, pack.null_names) == ({"b"}, {"c"})
 
 
+@pytest.mark.parametrize("ascending", [True, False])
+def test_names_of_all_windows_are_told(monkeypatch: pytest.MonkeyPatch, ascending: bool) -> None:
+    monkeypatch.setattr(writing, "WINDOW_FIRST", 1)
+    monkeypatch.setattr(writing, "WINDOW", 1)
+    batch = [
+        document("1", {"a": "x", "b": [1], "c": None}),
+        document("2", {"a": 1, "d": None}),
+        document("3", {"a": 2}),
+    ]
+    [pack] = packs(batch if ascending else reversed(batch), Shape((("a", "long"),)), 1 << 20)
+    assert (pack.rest_names, pack.null_names) == ({"a", "b"}, {"c", "d"})
+
+
 # ---------------------------------------------------------------------------------------------- bounds
 def test_bounds_say_what_the_log_needs() -> None:
     moment = datetime(2026, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)

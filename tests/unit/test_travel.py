@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -21,10 +22,13 @@ from dataknobs_data.exceptions import (
 )
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
-from dataknobs_data.s3.store import Fault, Kind, PutOptions
+from dataknobs_data.s3.place import Place
+from dataknobs_data.s3.store import Fault, Kind, ListedVersion, PutOptions
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.tiered import compaction
 from dataknobs_data.s3.travel.moment import Moment, second_of
+from dataknobs_data.s3.travel.past import Past
+from tests.unit.s3_fakes import START, DictStore, FakeWorld, caller
 from tests.unit.tiered_world import KEYS
 from tests.unit.versioned_world import Version, VersionedWorld
 
@@ -166,6 +170,17 @@ def test_the_objects_layout_travels_too() -> None:
     with pytest.raises(ConfigurationError, match=r"no table.*at\(timestamp=…\)"):
         db.at(table_version=0)
     assert "yet" not in repr(past)
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_stores_list_versions_in_any_order(order: tuple[int, ...]) -> None:
+    """SeaweedFS 4.48 has the version "null" last, moto 5.2 delete markers."""
+    lines = [
+        ListedVersion("records/x.json", f"v{number}", START + number * SECOND, number == 2, number == 1, None)
+        for number in range(3)
+    ]
+    past = Past(caller(DictStore(), FakeWorld()), Place("bucket", "http://127.0.0.1:9"), KEYS, Moment(START + SECOND))
+    assert past.standing([lines[number] for number in order]) is None, "the newest of then is a delete marker"
 
 
 def test_a_view_keeps_what_it_has_read(world: VersionedWorld, db: S3Database) -> None:
