@@ -240,6 +240,24 @@ def test_changes_of_archived_records_never_ask_for_their_packs() -> None:
     assert sorted(seen(db)) == before
 
 
+@pytest.mark.parametrize("storage_class", ["GLACIER", "STANDARD_IA"])
+def test_nothing_but_documents_and_packs_goes_to_a_storage_class(storage_class: str) -> None:
+    """Who deletes, compacts or opens the table must be able to read all else at once."""
+    world = TieredWorld(storage_class=storage_class)
+    db = world.open()
+    db.batch_create([Record({"v": n}, id=f"r{n}") for n in range(30)])
+    db.create(Record({"v": 0}, id="x"))
+    assert db.delete("r1")
+    classes = {key: options.storage_class for key, (_, _, options) in world.store.objects.items()}
+    cold = {key for key, found in classes.items() if found is not None}
+    assert {classes[key] for key in cold} == {storage_class}
+    assert KEYS.record("x") in cold
+    assert KEYS.record("r1") in classes
+    assert {key for key in cold if KEYS.id(key) is None} == {key for key in classes if key.startswith(KEYS.packs)}
+    assert {KEYS.id(key) for key in cold} - {None} == {"x"}
+    assert len(classes) >= 5, "format, mark, log, tombstone too"
+
+
 def test_packs_with_companions_that_can_be_read_are_updated_in_bulk() -> None:
     world = ColdWorld()
     db = world.open()

@@ -12,7 +12,7 @@ from dataknobs_data.records import Record
 from dataknobs_data.s3.store import Listed, PutOptions
 from dataknobs_data.s3.tiered.front import Front
 from dataknobs_data.s3.tombstones import Tombstone
-from tests.unit.tiered_world import KEYS, OPERATION_OVER, TieredWorld
+from tests.unit.tiered_world import KEYS, OPERATION_OVER, TieredWorld, seen
 
 LINE = Listed("key", "etag", 1, "STANDARD", "")
 
@@ -48,6 +48,25 @@ def test_a_load_does_not_take_their_ids() -> None:
     assert set(caught.value.succeeded.values()) == {"a", "b"}
     assert set(caught.value.failed) == {2, 3}
     assert world.births("a", "b", "bad", "cold").keys() == {"a", "b"}
+
+
+@pytest.mark.parametrize("others", [0, 3, 30, 300])
+def test_a_tombstone_of_any_size_hides_what_it_kills(others: int) -> None:
+    """Of 300 births its headers cannot tell."""
+    world = TieredWorld()
+    db = world.open()
+    db.batch_create([Record({"v": n}, id=f"r{n}") for n in range(3)])
+    (birth,) = world.births("r1")["r1"]
+    kills = frozenset({birth, *(f"another birth {number}" for number in range(others))})
+    grave = Tombstone(kills, "r")
+    world.store.put(KEYS.record("r1"), grave.encode(), PutOptions(grave.headers()), None)
+    assert seen(world.open()).keys() == {"r0", "r2"}
+    assert not world.open().exists("r1")
+    assert world.open().delete("r1") is False
+    world.passes(OPERATION_OVER)
+    world.open().compact(full=True)
+    assert seen(world.open()).keys() == {"r0", "r2"}
+    assert not world.births("r1")
 
 
 def test_a_tombstone_that_makes_no_sense_still_kills_what_its_headers_say() -> None:

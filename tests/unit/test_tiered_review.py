@@ -10,7 +10,13 @@ from typing import Any
 
 import pytest
 
-from dataknobs_data.exceptions import BatchError, DataknobsDataError, DuplicateRecordError, OutcomeUnknownError
+from dataknobs_data.exceptions import (
+    BatchError,
+    DataknobsDataError,
+    DuplicateRecordError,
+    OutcomeUnknownError,
+    SerializationError,
+)
 from dataknobs_data.records import Record
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.calls import Caller
@@ -287,3 +293,15 @@ def test_an_id_that_no_key_can_hold_fails_alone_in_bulk(verb: str, id: str) -> N
         getattr(db, verb)([*own(3), *records(id)])
     assert "too long" in str(caught.value.failed[3][1])
     assert list(seen(db)) == ["r0000", "r0001", "r0002"]
+
+
+@pytest.mark.parametrize("verb", ["batch_create", "batch_upsert"])
+@pytest.mark.parametrize("named", [True, False])
+def test_a_value_that_has_no_stored_form_fails_alone_in_bulk(verb: str, named: bool) -> None:
+    db = TieredWorld().open()
+    given = [Record({"v": object() if place == 1 else place}, id=f"r{place}" if named else None) for place in range(4)]
+    with pytest.raises(BatchError, match="1 of 4") as caught:
+        getattr(db, verb)(given)
+    (place, (_, error)) = next(iter(caught.value.failed.items()))
+    assert (place, type(error)) == (1, SerializationError)
+    assert sorted(record["v"] for record in db.all()) == [0, 2, 3]
