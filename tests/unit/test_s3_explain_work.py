@@ -20,6 +20,7 @@ from dataknobs_data.s3.costs.work import WorkEstimate
 from dataknobs_data.s3.store import Fault, Kind
 from tests.unit.log_fakes import KEYS
 from tests.unit.tiered_fakes import Processes
+from tests.unit.tiered_world import TieredWorld
 
 pytestmark = pytest.mark.thorough
 
@@ -393,3 +394,13 @@ def test_many_small_packs_are_merged_in_several_rounds(monkeypatch: pytest.Monke
 def test_there_is_nothing_to_compact_among_objects(loose: Processes) -> None:
     with pytest.raises(ConfigurationError, match="layout 'objects'"):
         loose.database().explain.compact()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_more_is_said_to_be_begun_ahead_than_there_are_threads_for(workers: int) -> None:
+    with TieredWorld(max_workers=workers).open() as database:
+        for n in range(9):
+            database.batch_create([Record({"n": n, "text": "x"}, id=f"{n}-{row}") for row in range(20)])
+        estimate = database.explain.select_query("SELECT text FROM S3Object LIMIT 3")
+        sent = spent(database, lambda: list(database.select_query("SELECT text FROM S3Object LIMIT 3")))
+    assert estimate.requests == sent.requests

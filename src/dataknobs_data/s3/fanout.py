@@ -34,6 +34,11 @@ class FanOut:
         self._lock = threading.Lock()
         self._pool: ThreadPoolExecutor | None = None
 
+    @property
+    def ahead(self) -> int:
+        """How many calls are begun by the time that the first answer is handed out, beside its own."""
+        return 2 * self.workers if self.workers > 1 else 0
+
     def map(
         self, call: Callable[[A], B], items: Iterable[A], inline: Callable[[A], bool] = lambda item: False
     ) -> Iterator[B]:
@@ -44,7 +49,7 @@ class FanOut:
         """
         source = iter(items)
         first = list(islice(source, 2))
-        if len(first) < 2 or self.workers == 1:
+        if len(first) < 2 or not self.ahead:
             yield from map(call, chain(first, source))
             return
         pool = self._threads()

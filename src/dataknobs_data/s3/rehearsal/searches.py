@@ -39,8 +39,7 @@ class Search:
         kept, all_packs = self._packs()
         self._thinned = max(1, sum(file.records or 0 for file in kept) // MADE_UP)
         self._classes = {file.line.key: file.line.storage_class for file in all_packs}
-        ahead = 2 * self._engine.parts.settings.max_workers  # as FanOut has begun by then
-        every = self._every(ahead)
+        every = self._every(self._engine.parts.many.ahead)
         read, looked = {file.line.key for file in kept}, self._engine.usage.since(before)
         return Tally(prices, every).of_reads("search", self._classes, read, self._archived.notes(), looked)
 

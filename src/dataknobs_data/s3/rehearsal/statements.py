@@ -64,7 +64,7 @@ class Selection:
 
     # ------------------------------------------------------------------ rehearsals
     def _rehearsed(self, matches: Matches, handed: int, *, early: bool = False) -> Rehearsed[None]:
-        ahead = 2 * self._engine.parts.settings.max_workers
+        ahead = self._engine.parts.many.ahead
 
         def script() -> Script:
             return Script(matches=matches, ahead=ahead, sql=Sql(handed, early), classes=self._classes)
