@@ -305,3 +305,29 @@ def test_a_value_that_has_no_stored_form_fails_alone_in_bulk(verb: str, named: b
     (place, (_, error)) = next(iter(caught.value.failed.items()))
     assert (place, type(error)) == (1, SerializationError)
     assert sorted(record["v"] for record in db.all()) == [0, 2, 3]
+
+
+def test_nothing_deleted_is_seen_again_while_all_is_cleared() -> None:
+    """Nor is what was changed seen as it was before."""
+    world = TieredWorld()
+    db, other = world.open(), world.open()
+    db.batch_create(own(4))
+    db.delete("r0000")
+    db.update("r0001", Record({"v": "new"}))
+    looking, looks = False, 0
+
+    def meanwhile(operation: str, key: str) -> None:
+        nonlocal looking, looks
+        if looking:
+            return
+        looking, looks = True, looks + 1
+        found = {str(record.id): record["v"] for record in other.all()}
+        assert "r0000" not in found
+        assert found.get("r0001", "new") == "new"
+        looking = False
+
+    world.store.meanwhile = meanwhile
+    assert db.clear() == 3
+    world.store.meanwhile = lambda operation, key: None
+    assert looks > 5
+    assert not seen(other)
