@@ -76,3 +76,16 @@ def test_what_was_left_out_is_said_once() -> None:
     with statement("SELECT sum(n) FROM S3Object", [Cold(), Thawed(pa.table({"n": [1]}))], skipped).run() as result:
         assert list(result) == [{"sum(n)": 1}]
         assert len(result.skipped) == 1
+
+
+def test_what_threads_meet_while_they_are_ended_is_forgotten() -> None:
+    skipped = Skipped()
+
+    class Late(Vacuumed):
+        def close(self) -> None:
+            skipped(RecordArchivedError("packs/0.parquet is archived"))
+            super().close()
+
+    with statement("SELECT sum(n) FROM S3Object", [Late(), Plain(pa.table({"n": [1]}))], skipped).run() as result:
+        assert list(result) == [{"sum(n)": 1}]
+        assert not result.skipped

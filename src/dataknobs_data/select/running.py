@@ -93,6 +93,7 @@ class Statement:
     def _begin(self) -> SqlResult:
         held = ExitStack()
         if self._skipped:
+            self._skipped.forget()  # what threads of the last time have met while they were ended
             held.callback(self._skipped.tell, "SQL")
         try:
             return SqlResult(self._run(held), self._skipped.errors if self._skipped else ())
