@@ -7,7 +7,6 @@ Which settings do that: https://duckdb.org/docs/stable/operations_manual/securin
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 import tempfile
 import weakref
@@ -46,7 +45,7 @@ class Sandbox:
     def __init__(self, limits: Limits) -> None:
         duckdb = _duckdb()
         self.memory_bytes = limits.memory_bytes
-        self._folder = os.path.join(tempfile.gettempdir(), f"dataknobs-sql-{secrets.token_hex(8)}")
+        self._folder = os.path.join(tempfile.gettempdir(), f"dataknobs-sql-{os.urandom(8).hex()}")
         self._swept = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         try:
             self.connection: DuckDBPyConnection = duckdb.connect(":memory:", config=self._settings(limits))
