@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import traceback
 from types import ModuleType
 
 import pytest
 from botocore import exceptions as boto_errors
 from botocore.parsers import ResponseParserError
 from obstore import exceptions as obstore_errors
+from obstore.exceptions import GenericError
 
 from dataknobs_data.exceptions import (
     ConfigurationError,
@@ -24,7 +26,7 @@ from dataknobs_data.s3.faults import public_error, translated
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.store import Fault, Kind
 from dataknobs_data.s3.stores.failures import faults, kind_of
-from dataknobs_data.s3.stores.obs import fault_of
+from dataknobs_data.s3.stores.obs import _faults, fault_of
 
 PLACE = Place("my-bucket", "http://store:9000")
 
@@ -86,6 +88,14 @@ def test_obstore_errors_without_an_answer() -> None:
     )
     assert fault_of(moved, "k.json").kind is Kind.REGION
     assert "\n" not in str(fault_of("first line\nDebug source: everything", "k.json"))
+
+
+def test_what_the_store_repeats_of_a_request_is_in_no_traceback() -> None:
+    answer = "status code: 400 Bad Request: <Error><Code>InvalidToken</Code><Token-0>hush</Token-0></Error>"
+    with pytest.raises(Fault) as caught, _faults("k.json"):
+        raise GenericError(f"Generic S3 error: Server returned non-2xx {answer}")
+    assert caught.value.kind is Kind.CREDENTIALS
+    assert "hush" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_an_id_cannot_speak_for_the_store() -> None:

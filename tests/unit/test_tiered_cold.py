@@ -240,6 +240,12 @@ def test_changes_of_archived_records_never_ask_for_their_packs() -> None:
     assert sorted(seen(db)) == before
 
 
+def test_reading_an_archived_record_among_others_is_no_none() -> None:
+    db = ColdWorld().freeze(0)
+    assert "a0" in str(error_of(lambda: db.batch_read(["b0", "a0", "c0"])))
+    assert "a0" in str(error_of(lambda: db.read("a0")))
+
+
 @pytest.mark.parametrize("storage_class", ["GLACIER", "STANDARD_IA"])
 def test_nothing_but_documents_and_packs_goes_to_a_storage_class(storage_class: str) -> None:
     """Who deletes, compacts or opens the table must be able to read all else at once."""
