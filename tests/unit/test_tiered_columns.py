@@ -64,3 +64,14 @@ def test_names_that_are_too_many_to_tell_hide_no_value(processes: Processes, com
     assert len(db.search(Query().filter("a", "=", "x"))) == 1
     assert len(db.search(Query().filter("list7", "exists").filter("a", "not_in", [1, 2]))) == 1
     assert [row["a"] for row in db.select_query("SELECT a FROM S3Object WHERE a = 'x'")] == ["x"]
+
+
+def test_bounds_that_tell_nothing_of_nan_hide_none(processes: Processes) -> None:
+    """Parquet's, of row groups, do not."""
+    db = processes.database()
+    db.batch_create([Record({"a": float("nan") if number == 7 else 1.0}) for number in range(COUNT)])
+    assert dict(db.stats().columns) == {"a": "double"}
+    assert len(db.search(Query().filter("a", "!=", 1.0))) == 1
+    assert len(db.search(Query().filter("a", "not_in", [1.0]))) == 1
+    assert next(db.select_query("SELECT count(*) AS n FROM S3Object WHERE a <> 1.0"))["n"] == 1
+    assert next(db.select_query("SELECT count(*) AS n FROM S3Object WHERE a > 1.0"))["n"] == 1

@@ -229,10 +229,13 @@ def test_a_tombstone_before_a_living_row_of_another_creation_goes_alone() -> Non
     assert seen(db) == before
 
 
-def test_what_was_put_just_before_it_was_folded_goes_after_a_commit_that_shuts_it_in() -> None:
-    """As a tombstone: who has read what stood there before could still commit that."""
+@pytest.mark.parametrize("seconds", [0, 15])
+def test_what_was_put_just_before_it_was_folded_goes_after_a_commit_that_shuts_it_in(seconds: float) -> None:
+    """As a tombstone: who has read what stood there before could still commit that. Some stores show the time at which a
+    request began, which may have been 20 seconds before the object was there."""
     world, db = loaded()
     db.create(record("new", 1))
+    world.passes(seconds)
     db.compact()
     world.passes(OPERATION_OVER)
     report = world.open().compact()
