@@ -158,6 +158,15 @@ def filled() -> Iterator[Processes]:
 
 
 @pytest.fixture(scope="module")
+def tiny() -> Iterator[Processes]:
+    """Twelve packs of 20 rows."""
+    with closing(Processes(pack_threshold=2, cache_bytes=64 << 20, max_workers=4)) as made:
+        for number in range(12):
+            made.database().batch_create(records(20, start=f"{number:02}-"))
+        yield made
+
+
+@pytest.fixture(scope="module")
 def loose() -> Iterator[Processes]:
     """300 objects."""
     with closing(Processes(layout="objects", max_workers=4, cache_bytes=64 << 20)) as made:
@@ -192,6 +201,14 @@ def test_a_search_sends_what_was_said(filled: Processes, name: str, cache_bytes:
     for _ in ("cold", "warm"):
         estimate = database.explain.search(DECIDED[name])
         check(estimate, spent(database, database.search, DECIDED[name]), bytes_within=0.1 if cache_bytes else 0.35)
+
+
+@pytest.mark.parametrize("limit", [0, 5, 20, 21, 100])
+def test_a_search_of_tiny_packs_sends_what_was_said(tiny: Processes, limit: int) -> None:
+    database, query = tiny.database(), Query().limit(limit)
+    for _ in ("cold", "warm"):
+        estimate = database.explain.search(query)
+        check(estimate, spent(database, database.search, query))
 
 
 @pytest.mark.parametrize("name", DECIDED)

@@ -12,10 +12,11 @@ from dataknobs_data.lazily import lazily
 from dataknobs_data.s3.rehearsal.script import ROW, Blank
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.table.joining import OnDamage, raised
-from dataknobs_data.s3.table.reading import PackReader, bounds_of
+from dataknobs_data.s3.table.reading import PackReader
 from dataknobs_data.s3.table.shape import Shape
 from dataknobs_data.s3.table.spans import Span
 from dataknobs_data.s3.tiered.rehearsal.rows import RowsOf, group_of
+from dataknobs_data.s3.tiered.rehearsal.values import arrow_bytes
 
 Counted = Callable[[Sequence[Span]], None]
 Found = Callable[[pa.Table], None]
@@ -133,15 +134,3 @@ class RehearsedReader(PackReader):
         wanted = list(ids)
         made_up = {group for id in wanted if (group := group_of(id)) is not None}
         return sorted(made_up) if made_up else super().may_hold(wanted)
-
-
-def arrow_bytes(kind: pa.DataType, chunk: pq.ColumnChunkMetaData) -> int:
-    """About how many bytes a column chunk takes in memory, where texts that repeat are written once each in the file."""
-    rows, bounds = int(chunk.num_values), chunk.statistics
-    nulls = int(bounds.null_count) if bounds is not None and bounds.has_null_count else 0
-    validity = rows // 8 if nulls else 0
-    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
-        return validity + rows * int(kind.bit_width) // 8
-    least, most = bounds_of(bounds)
-    length = (len(least) + len(most)) // 2 if isinstance(least, str | bytes) and isinstance(most, str | bytes) else 0
-    return validity + 4 * rows + max((rows - nulls) * length, int(chunk.total_uncompressed_size))

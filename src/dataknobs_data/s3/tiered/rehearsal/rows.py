@@ -10,7 +10,6 @@ import pyarrow as pa
 from dataknobs_data.matching import id_bounds
 from dataknobs_data.s3.rehearsal.script import Matches, Script
 from dataknobs_data.s3.table.groups import group_facts
-from dataknobs_data.s3.table.packs import GROUP_BYTES
 from dataknobs_data.s3.table.parquet import end_of
 from dataknobs_data.s3.table.prune import PackFacts, may_match, must_match
 from dataknobs_data.s3.table.reading import PackReader
@@ -19,7 +18,7 @@ from dataknobs_data.s3.table.spans import GAP_MAX
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.rehearsal.best import best_counts
 from dataknobs_data.s3.tiered.rehearsal.shares import distinct_in, share
-from dataknobs_data.s3.tiered.rehearsal.values import nulls_of, values_of
+from dataknobs_data.s3.tiered.rehearsal.values import arrow_bytes, nulls_of, values_of
 
 _MADE_UP = "\x00\x7f"
 """Stands in ids of rows that were made up, before the numbers of row group and row."""
@@ -121,9 +120,16 @@ class RowsOf:
 
 def _filled(table: pa.Table, reader: PackReader) -> pa.Table:
     """With rows as wide as real ones, which decides how many are read ahead."""
-    widest = max(reader.metadata.row_group(group).num_rows for group in reader.groups)
-    text = json.dumps({"": " " * (GROUP_BYTES // max(widest, 1))})
+    text = json.dumps({"": " " * _width(reader)})
     for name, kind in SYSTEM.items():
         if name not in (ID, METADATA):
             table = table.append_column(name, pa.nulls(table.num_rows, kind.arrow))
     return table.append_column(METADATA, pa.repeat(pa.scalar(text), table.num_rows))
+
+
+def _width(reader: PackReader) -> int:
+    """Bytes of a row, as Arrow holds it, where the pack has most in a row group."""
+    groups = (reader.metadata.row_group(group) for group in reader.groups)
+    group, names = max(groups, key=lambda one: int(one.num_rows)), reader.metadata.schema.names
+    columns = (arrow_bytes(field.type, group.column(names.index(field.name))) for field in reader.shape.arrow)
+    return sum(columns) // max(int(group.num_rows), 1)

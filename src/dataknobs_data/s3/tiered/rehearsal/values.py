@@ -7,6 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from dataknobs_data.s3.table.reading import PackReader, bounds_of
 from dataknobs_data.s3.table.shape import METADATA, REST
@@ -81,3 +82,15 @@ def _texts(least: str, most: str, distinct: float, rows: int, known: Collection[
     found = {least, most} | ({text for text in known if least <= text <= most} if distinct < rows else set())
     found |= {f"{least} {place}" for place in range(number - len(found))}
     return sorted(found)
+
+
+def arrow_bytes(kind: pa.DataType, chunk: pq.ColumnChunkMetaData) -> int:
+    """About how many bytes a column chunk takes in memory, where texts that repeat are written once each in the file."""
+    rows, bounds = int(chunk.num_values), chunk.statistics
+    nulls = int(bounds.null_count) if bounds is not None and bounds.has_null_count else 0
+    validity = rows // 8 if nulls else 0
+    if not (pa.types.is_string(kind) or pa.types.is_binary(kind)):
+        return validity + rows * int(kind.bit_width) // 8
+    least, most = bounds_of(bounds)
+    length = (len(least) + len(most)) // 2 if isinstance(least, str | bytes) and isinstance(most, str | bytes) else 0
+    return validity + 4 * rows + max((rows - nulls) * length, int(chunk.total_uncompressed_size))
