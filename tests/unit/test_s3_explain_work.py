@@ -211,6 +211,12 @@ def test_a_search_of_tiny_packs_sends_what_was_said(tiny: Processes, limit: int)
         check(estimate, spent(database, database.search, query))
 
 
+def test_a_search_for_few_opens_no_more_packs_than_it_takes(tiny: Processes) -> None:
+    database = tiny.database()
+    database.explain.search(Query())  # looks at the log and the tails of packs
+    assert spent(database, database.search, Query().limit(25)).requests == {"GetObject": 2, "ListObjectsV2": 2}
+
+
 @pytest.mark.parametrize("name", DECIDED)
 def test_a_search_among_objects_sends_what_was_said(loose: Processes, name: str) -> None:
     database = loose.database()

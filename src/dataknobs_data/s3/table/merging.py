@@ -33,12 +33,14 @@ def merged(
     *,
     fan: Fan = map,
     numbered: bool = False,
+    at_once: bool = False,
 ) -> Iterator[pa.Table]:
     """The rows in ascending order of ids, by code point; those of one id stand in one table, in the order of the sources.
 
     shape      what the tables look like; a column that a pack does not have is null. Each pack's must be part of it
     columns    those of `shape` that are wanted; None: all. The id is always among them
     numbered   adds the column PACK: the position of the row's source
+    at_once    rows are handed out as soon as none can come before them, for whoever wants few
 
     Raises what reading raises, and DataFormatError for a pack with columns that `shape` does not have.
     """
@@ -51,7 +53,7 @@ def merged(
     for piece in fan(sweep.read, sweep.parts()):
         sweep.arrived()
         held.add(piece)
-        if held.grown >= STEP_BYTES:
+        if at_once or held.grown >= STEP_BYTES:
             yield from held.below(sweep.least)
     yield from held.below(None)
 

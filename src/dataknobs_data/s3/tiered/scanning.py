@@ -29,7 +29,7 @@ from dataknobs_data.s3.table.joining import documents_of
 from dataknobs_data.s3.table.locations import columns_for
 from dataknobs_data.s3.table.merging import merged
 from dataknobs_data.s3.table.shape import ID
-from dataknobs_data.s3.table.sweep import PACK, Fan, Source
+from dataknobs_data.s3.table.sweep import PACK, Source
 from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front, whole_front
@@ -190,16 +190,18 @@ class _Scan:
         view = self._view
         sources = [self._source(pack) for pack in self._packs]
         columns = None if self._expression is None else [ID]
-        for table in merged(sources, view.shape, columns, fan=self._ahead, numbered=columns is not None):
+        few, numbered = self._wants_few, columns is not None
+        fan = map if few else view.fan
+        for table in merged(sources, view.shape, columns, fan=fan, numbered=numbered, at_once=few):
             yield from documents_of(table, self._report) if columns is None else self._fetched(table)
 
     def _report(self, error: DataknobsDataError) -> None:
         report(error, self._on_damage)
 
     @property
-    def _ahead(self) -> Fan:
-        """Row groups are read side by side, unless the first ones are surely enough."""
-        return map if self._wanted is not None and self._wanted <= FETCHED else self._view.fan
+    def _wants_few(self) -> bool:
+        """Whether the first rows are surely enough: no others are read beside them, nor waited for."""
+        return self._wanted is not None and self._wanted <= FETCHED
 
     def _source(self, pack: Packed) -> Source:
         guard = self._met.guard(pack, self._on_damage)
