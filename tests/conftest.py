@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -32,12 +31,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SERVER_FIXTURES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.server)
-
-
-def pytest_collection_finish() -> None:
-    """Twelve thousand tests stay in memory: collections of garbage need not look at them again (an eighth of all time)."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -23,14 +23,14 @@ from dataknobs_data.exceptions import (
 from dataknobs_data.query import Query
 from dataknobs_data.records import Record
 from dataknobs_data.s3.place import Place
-from dataknobs_data.s3.store import Fault, Kind, ListedVersion, PutOptions
+from dataknobs_data.s3.store import Fault, Kind, ListedVersion, PutOptions, VersionPage
 from dataknobs_data.s3.table.held import HeldColumns
 from dataknobs_data.s3.tiered import compaction
 from dataknobs_data.s3.travel.moment import Moment, second_of
 from dataknobs_data.s3.travel.past import Past
 from tests.unit.s3_fakes import START, DictStore, FakeWorld, caller
-from tests.unit.tiered_world import KEYS
-from tests.unit.versioned_world import Version, VersionedWorld
+from tests.unit.tiered_world import KEYS, OPERATION_OVER
+from tests.unit.versioned_world import Version, VersionedStore, VersionedWorld
 
 SECOND, DAY = timedelta(seconds=1), timedelta(days=1)
 DENIED = Fault(Kind.DENIED, "HTTP 403, AccessDenied", status=403, code="AccessDenied")
@@ -604,3 +604,28 @@ def test_columns_of_the_past_make_room_for_one_another(db: S3Database, monkeypat
         past.search(Query().filter("v", ">", 1))
     assert len(turns) == 2
     assert len(set(map(id, turns))) == 1
+
+
+def test_undelete_where_a_store_tells_markers_last(
+    world: VersionedWorld, db: S3Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As moto 5.2 does: of one second, a tombstone then seems to follow the object that had been folded before."""
+    db.enable_versioning()
+    db.create(Record({"v": 1}, id="x"))
+    load(db, 1, 2, 3)
+    while world.hot():
+        world.passes(OPERATION_OVER)
+        world.open().compact(full=True)
+    db.batch_update([(id, Record({"v": 2})) for id in ("p1", "p2", "x")])
+    db.delete("x")
+    listed = VersionedStore.list_versions
+
+    def markers_last(store: VersionedStore, prefix: str, *, after: Any = None) -> VersionPage:
+        page = listed(store, prefix, after=after)
+        return VersionPage(sorted(page.items, key=lambda line: (line.key, line.is_delete_marker)), page.after)
+
+    monkeypatch.setattr(VersionedStore, "list_versions", markers_last)
+    tombstone, marker, *_ = world.store.versions[KEYS.record("x")]
+    assert (tombstone.at, marker.body) == (marker.at, None)
+    assert db.undelete("x")
+    assert values(db)["x"] == 2

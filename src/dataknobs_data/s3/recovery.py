@@ -9,7 +9,7 @@ from dataknobs_data.s3.admin.versions import History, Past
 from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.store import UNVERSIONED, ListedVersion
-from dataknobs_data.s3.travel.burial import buried
+from dataknobs_data.s3.travel.burial import buried, told_by
 
 
 class Recovery:
@@ -79,10 +79,23 @@ class Recovery:
                 newest,
                 "it was deleted while versioning was suspended, and what was written meanwhile may have gone with it",
             )
-        if not self._engine.control.packed.exists or past.was_buried:
+        if not self._engine.control.packed.exists:
+            return
+        if past.was_buried:
+            if not self._is_buried_by(id, past.tombstones[0], newest):
+                raise _older(id, newest, "what was deleted was another revision of it")
             return
         if len(past.tombstones) > 1 or not self._lies_dead(id, newest):
             raise _older(id, newest, "it lay in a pack when it was deleted, and may have been changed there")
+
+    def _is_buried_by(self, id: str, tombstone: ListedVersion, newest: ListedVersion) -> bool:
+        """Whether the tombstone says the same: of versions of one second, stores may tell in another order than they came."""
+        with translated(f"looking for what was deleted of record {id!r}", self._engine.control.place, id=id):
+            told = told_by(self._engine, tombstone)
+        if told is None or told.deleted is None:
+            return True
+        document = self._engine.get_at_version(id, newest.version_id)
+        return document is None or document.revision == told.deleted
 
     def _lies_dead(self, id: str, newest: ListedVersion) -> bool:
         """Whether the deleted record still lies in the table, and as this version has it."""

@@ -24,14 +24,19 @@ def buried(engine: S3Engine, id: str, tombstone: ListedVersion) -> Document | No
     no trace.
     """
     with translated(f"looking for what was deleted of record {id!r}", engine.parts.place, id=id):
-        head = engine.parts.caller.send(
-            "HeadObject", lambda store: store.head(tombstone.key, version_id=tombstone.version_id)
-        )
-        killed = from_headers(head.metadata)
+        killed = told_by(engine, tombstone)
         try:
             return _killed(engine, id, killed, tombstone.modified) if killed else None
         except TimeTravelError:
             return None
+
+
+def told_by(engine: S3Engine, tombstone: ListedVersion) -> Tombstone | None:
+    """What that version of an object says of what it deleted. Raises Fault."""
+    head = engine.parts.caller.send(
+        "HeadObject", lambda store: store.head(tombstone.key, version_id=tombstone.version_id)
+    )
+    return from_headers(head.metadata)
 
 
 def _killed(engine: S3Engine, id: str, killed: Tombstone, when: datetime) -> Document | None:
