@@ -21,9 +21,6 @@ TIERED: dict[str, Any] = {
     "layout": "tiered",
     "prefix": "records/",
     "pack_threshold": 3,
-    "timeout": 1.8,
-    "deadline": 1.9,
-    "grace": 2.0,
 }
 
 pytestmark = pytest.mark.usefixtures("long_after")
