@@ -45,7 +45,7 @@ def told(db: S3Database, id: str) -> list[tuple[bool, bool, Any]]:
 
 def compact(bench: S3Bench, *, full: bool = False) -> CompactReport:
     """Packs all objects, and deletes them."""
-    return bench.connect(**TIERED, timeout=1.8, deadline=1.9, grace=2.0).compact(full=full, wait=True)
+    return bench.connect(**TIERED).compact(full=full, wait=True)
 
 
 def load(db: S3Database, *ids: str, n: int = 0) -> None:
