@@ -11,7 +11,7 @@ from dataknobs_data.records import Record
 from dataknobs_data.s3.tiered.compaction import NESTED
 from tests.servers import S3Server, make_config
 
-QUICK: dict[str, Any] = {"layout": "tiered", "timeout": 1, "deadline": 2, "grace": 3}
+TIERED: dict[str, Any] = {"layout": "tiered"}
 
 
 @pytest.mark.usefixtures("long_after")
@@ -20,8 +20,8 @@ def test_objects_of_a_database_inside_stay_its_own(s3_server: S3Server, bucket_n
     s3_server.create_bucket(bucket_name)
     config = make_config(s3_server, bucket=bucket_name)
     with (
-        S3Database({**config, **QUICK, "prefix": "outer/"}) as outer,
-        S3Database({**config, **QUICK, "prefix": "outer/2024/", "layout": inner_layout}) as inner,
+        S3Database({**config, **TIERED, "prefix": "outer/"}) as outer,
+        S3Database({**config, **TIERED, "prefix": "outer/2024/", "layout": inner_layout}) as inner,
     ):
         inner.create(Record({"n": 1}, id="x"))
         inner.create(Record({"n": 2}, id="gone"))

@@ -17,7 +17,6 @@ from dataknobs_data.records import Record
 from tests.s3_bench import S3Bench
 
 TIERED = {"layout": "tiered", "pack_threshold": 3}
-IMPATIENT = {**TIERED, "timeout": 1.4, "deadline": 1.5, "grace": 1.6}
 IDS = [f"r{number}" for number in range(8)]
 
 pytestmark = pytest.mark.usefixtures("long_after")
@@ -92,7 +91,7 @@ class Run:
 
     def compact(self) -> None:
         """Moves all of it, while nobody else is at it."""
-        self.bench.connect(**IMPATIENT).compact(full=True, wait=True)
+        self.bench.connect(**TIERED).compact(full=True, wait=True)
 
 
 def check(run: Run) -> None:
