@@ -31,6 +31,7 @@ LAYERS = (
     ("exceptions",),
     (
         "lazily",
+        "snapshots",
         "spelling",
         "paths",
         "instants",

@@ -12,7 +12,8 @@ from dataknobs_data.exceptions import RecordArchivedError, SnapshotExpiredError
 from dataknobs_data.runtime import Runtime
 from dataknobs_data.s3.archive.skipping import Skipped
 from dataknobs_data.select.relation import Binding
-from dataknobs_data.select.running import VACUUMED_MAX, Statement
+from dataknobs_data.select.running import Statement
+from dataknobs_data.snapshots import LOOKS_MAX
 from tests.unit.select_tables import LIMITS, Plain
 
 
@@ -45,10 +46,10 @@ def test_it_begins_again_with_a_new_look(after: int) -> None:
 
 
 def test_not_for_ever() -> None:
-    gone = [Vacuumed() for _ in range(VACUUMED_MAX + 1)]
+    gone = [Vacuumed() for _ in range(LOOKS_MAX + 1)]
     with pytest.raises(SnapshotExpiredError, match="is gone"):
         statement("SELECT sum(n) FROM S3Object", list(gone)).run()
-    assert [one.closed for one in gone] == [1] * VACUUMED_MAX + [0]
+    assert [one.closed for one in gone] == [1] * LOOKS_MAX + [0]
 
 
 def test_not_behind_rows_that_were_handed_out() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 from dataknobs_data.documents import Change, Document, Verb, check_id, to_record
 from dataknobs_data.exceptions import DataknobsDataError, DuplicateRecordError, RecordNotFoundError
 from dataknobs_data.records import Record
@@ -10,6 +13,8 @@ from dataknobs_data.s3.engine import S3Engine
 from dataknobs_data.s3.faults import translated
 from dataknobs_data.s3.store import UNVERSIONED, ListedVersion
 from dataknobs_data.s3.travel.burial import buried, told_by
+
+Read = Callable[[], Document | None]
 
 
 class Recovery:
@@ -51,14 +56,15 @@ class Recovery:
             newest = past.document
             if newest is None:
                 raise _nothing_left(id, lay_in_a_pack=bool(past.tombstones))
-            self._check_is_what_was_deleted(id, past, newest)
+            read = cache(lambda: self._engine.get_at_version(id, newest.version_id))
+            self._check_is_what_was_deleted(id, past, newest, read)
         except RecordNotFoundError:
             kept = all(deletion.version_id != UNVERSIONED for deletion in past.since)
             row = buried(self._engine, id, past.tombstones[0]) if past.tombstones and kept else None
             if row is None:
                 raise
             return row
-        found = self._engine.get_at_version(id, newest.version_id)
+        found = read()
         if found is None:
             raise RecordNotFoundError(
                 f"record {id!r} cannot be brought back: its version {newest.version_id!r} has just been removed",
@@ -71,8 +77,8 @@ class Recovery:
         with translated(f"looking for record {id!r}", self._engine.control.place, id=id):
             return id in self._engine.control.packed.lying([id])
 
-    def _check_is_what_was_deleted(self, id: str, past: Past, newest: ListedVersion) -> None:
-        """Raises RecordNotFoundError where the record may have been another one when it was deleted."""
+    def _check_is_what_was_deleted(self, id: str, past: Past, newest: ListedVersion, read: Read) -> None:
+        """Raises RecordNotFoundError where the record may have been another one when it was deleted. `read`: reads `newest`."""
         if any(deletion.version_id == UNVERSIONED for deletion in past.since):
             raise _older(
                 id,
@@ -82,27 +88,27 @@ class Recovery:
         if not self._engine.control.packed.exists:
             return
         if past.was_buried:
-            if not self._is_buried_by(id, past.tombstones[0], newest):
+            if not self._is_buried_by(id, past.tombstones[0], read):
                 raise _older(id, newest, "what was deleted was another revision of it")
             return
-        if len(past.tombstones) > 1 or not self._lies_dead(id, newest):
+        if len(past.tombstones) > 1 or not self._lies_dead(id, read):
             raise _older(id, newest, "it lay in a pack when it was deleted, and may have been changed there")
 
-    def _is_buried_by(self, id: str, tombstone: ListedVersion, newest: ListedVersion) -> bool:
+    def _is_buried_by(self, id: str, tombstone: ListedVersion, read: Read) -> bool:
         """Whether the tombstone says the same: of versions of one second, stores may tell in another order than they came."""
         with translated(f"looking for what was deleted of record {id!r}", self._engine.control.place, id=id):
             told = told_by(self._engine, tombstone)
         if told is None or told.deleted is None:
             return True
-        document = self._engine.get_at_version(id, newest.version_id)
+        document = read()
         return document is None or document.revision == told.deleted
 
-    def _lies_dead(self, id: str, newest: ListedVersion) -> bool:
+    def _lies_dead(self, id: str, read: Read) -> bool:
         """Whether the deleted record still lies in the table, and as this version has it."""
         control = self._engine.control
         with translated(f"looking for what is left of record {id!r}", control.place, id=id):
             rows = control.packed.revisions(id)
-        document = self._engine.get_at_version(id, newest.version_id) if rows else None
+        document = read() if rows else None
         return document is not None and rows == {document.revision}
 
     def _write(self, change: Change) -> Document:

@@ -21,7 +21,7 @@ _FORMATS = {
     "SSS": "%g", "SSSSSS": "%f", "X": "Z", "XX": "Z", "XXX": "Z", "XXXX": "Z", "XXXXX": "Z", "x": "+00", "xx": "+0000",
     "xxx": "+00:00", "xxxx": "+0000", "xxxxx": "+00:00",
 }  # fmt: skip
-"""TO_STRING's letters → strftime's. Times are in UTC."""
+"""TO_STRING's letters → those of DuckDB's strftime, in which %g is milliseconds. Times are in UTC."""
 
 
 def put_in_terms(statement: Tree) -> bool:

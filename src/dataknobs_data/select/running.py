@@ -23,15 +23,13 @@ from dataknobs_data.select.rewriting import bound
 from dataknobs_data.select.sandbox import Limits, Sandbox
 from dataknobs_data.select.surveying import surveyed
 from dataknobs_data.select.waiting import interruptible
+from dataknobs_data.snapshots import again
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
     from pyarrow import RecordBatchReader
 
 Parameters = Sequence[Any] | Mapping[str, Any] | None
-
-VACUUMED_MAX = 3
-"""Times that a statement is begun whose packs are vacuumed before it has rows."""
 
 
 class Skipped(Protocol):
@@ -83,12 +81,7 @@ class Statement:
         """Carries it out until its first rows are there. Raises QueryError for a statement that makes no sense, and what
         opening the relations raises. Begins again where packs were vacuumed meanwhile.
         """
-        for _ in range(VACUUMED_MAX - 1):
-            try:
-                return self._begin()
-            except SnapshotExpiredError:
-                continue
-        return self._begin()
+        return again(self._begin)
 
     def _begin(self) -> SqlResult:
         held = ExitStack()

@@ -18,9 +18,7 @@ from dataknobs_data.s3.table.actions import decode
 from dataknobs_data.s3.table.checkpoint import checkpoint_state
 from dataknobs_data.s3.table.folder import CHECKPOINT, ENTRY, Folder, folder_of, plan_of
 from dataknobs_data.s3.table.snapshot import Commit, Entry, Snapshot, State, snapshot_of
-
-OPENINGS_MAX = 3
-"""Times that opening begins again when the log is cleaned meanwhile. Each cleaning leaves a checkpoint for the next try."""
+from dataknobs_data.snapshots import again
 
 NO_HINT = (Kind.MISSING, Kind.DENIED)
 """Where not all of the bucket may be listed, S3 answers 403 for a missing object (API_GetObject, "Permissions")."""
@@ -57,12 +55,7 @@ class LogReader:
         Raises DataFormatError where a part of the log is missing or damaged, SnapshotExpiredError when the log is cleaned
         away again and again while it is read.
         """
-        for _ in range(OPENINGS_MAX - 1):
-            try:
-                return self._open(deadline)
-            except SnapshotExpiredError:
-                continue
-        return self._open(deadline)
+        return again(lambda: self._open(deadline))
 
     def _open(self, deadline: Deadline | None) -> Snapshot | None:
         seen = self._runtime.now()

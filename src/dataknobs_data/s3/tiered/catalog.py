@@ -17,8 +17,8 @@ from dataknobs_data.s3.table.shape import ID, Shape
 from dataknobs_data.s3.table.snapshot import Snapshot
 
 TAIL, TAIL_CRC, REST, NULLS, LOAD = "tail", "tail_crc", "rest", "nulls", "load"
-"""Tags of an add-action: bytes of the pack's tail, and their CRC-32; names of fields with values in `_rest`, as a JSON list
-(without it: not known), and of those that are null there (without it: none); the birth of the load that is not known to be finished (without it: all births in the pack are of
+"""Tags of an add-action: bytes of the pack's tail, and their CRC-32; names of fields with values other than null in `_rest`, as
+a JSON list (without it: not known); names of other fields without a column, which are only ever null (without it: none); the birth of the load that is not known to be finished (without it: all births in the pack are of
 finished creations)."""
 
 IDS, IDS_TAIL, IDS_TAIL_CRC = "ids", "ids_tail", "ids_tail_crc"

@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from dataknobs_data.documents import Document
-from dataknobs_data.exceptions import DatabaseOperationError, SnapshotExpiredError
+from dataknobs_data.exceptions import DatabaseOperationError
 from dataknobs_data.s3.calls import Caller, Deadline
 from dataknobs_data.s3.objects import Found, Objects, Stored
 from dataknobs_data.s3.steps import step
 from dataknobs_data.s3.tiered.table import Row, Table, View
+from dataknobs_data.snapshots import again
 
 T = TypeVar("T")
-
-VACUUMED_MAX = 3
-"""Times that a look begins again because the packs it was to read were vacuumed meanwhile."""
 
 
 class Places:
@@ -57,16 +55,6 @@ class Places:
 def fresh(table: Table, deadline: Deadline | None, name: str, read: Callable[[View], T]) -> T:
     """What `read` finds in the table as it is now, having looked again where packs were vacuumed meanwhile."""
     return again(lambda: read(table.look(deadline, name)))
-
-
-def again(find: Callable[[], T]) -> T:
-    """What is found, having looked again where packs were vacuumed meanwhile."""
-    for _ in range(VACUUMED_MAX - 1):
-        try:
-            return find()
-        except SnapshotExpiredError:
-            continue
-    return find()
 
 
 RowLike = TypeVar("RowLike", Row, Document)

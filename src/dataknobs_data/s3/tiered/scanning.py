@@ -34,9 +34,10 @@ from dataknobs_data.s3.tiered.catalog import Packed
 from dataknobs_data.s3.tiered.cold import Encounter
 from dataknobs_data.s3.tiered.front import Front, whole_front
 from dataknobs_data.s3.tiered.lookup import Lookup, kills_of
-from dataknobs_data.s3.tiered.places import VACUUMED_MAX, Places, again
+from dataknobs_data.s3.tiered.places import Places
 from dataknobs_data.s3.tiered.sources import chosen, once, source_of
 from dataknobs_data.s3.tiered.table import View
+from dataknobs_data.snapshots import LOOKS_MAX, again
 from dataknobs_data.streaming import windows
 
 FETCHED = 1000
@@ -59,7 +60,7 @@ class Scanner:
     def scan(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
         """See Engine.scan. Begins again where packs were vacuumed before the first record was handed out."""
         told = on_damage and once(on_damage)
-        for attempt in range(VACUUMED_MAX):
+        for look in range(1, LOOKS_MAX + 1):
             begun = False
             try:
                 for document in run_query(self.candidates(query, told), query):
@@ -67,7 +68,7 @@ class Scanner:
                     yield document
                 return
             except SnapshotExpiredError:
-                if begun or attempt + 1 == VACUUMED_MAX:
+                if begun or look == LOOKS_MAX:
                     raise
 
     def candidates(self, query: Query, on_damage: ErrorSink | None) -> Iterator[Document]:
