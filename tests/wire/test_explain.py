@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -56,10 +57,11 @@ def test_the_first_write_of_a_process_tries_the_store_out(bench: S3Bench, monkey
 def test_large_packs_go_in_parts(bench: S3Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "CHUNK_BYTES", 5 << 20)
     db = bench.open(layout="tiered")
-    batch = [Record({"n": n, "text": (f"{n * 7919 % 10**9:09}" * 80)[n % 9 :]}) for n in range(200)]
-    for number, record in enumerate(batch):
-        record["blob"] = bytes((number * 31 + place * place) % 251 for place in range(40_000))
+    batch = [
+        Record({"n": n, "blob": random.Random(n).randbytes(40_000)}) for n in range(200)
+    ]  # as large when compressed
     estimate = db.explain.batch_create(batch)
+    assert estimate.requests["UploadPart"] > 1
     carried_out(bench, db, estimate, lambda: db.batch_create(batch))
 
 
