@@ -10,8 +10,8 @@ import pytest
 from dataknobs_data.s3.keys import Keys
 from dataknobs_data.s3.multipart import OBJECT_BYTES_MAX, PARTS_MAX, Uploader, part_bytes
 from dataknobs_data.s3.settings import MIB, S3Settings
-from dataknobs_data.s3.store import ABSENT, Condition, Fault, Kind, PutOptions
-from tests.unit.s3_fakes import FakeWorld, caller
+from dataknobs_data.s3.store import ABSENT, Blob, Condition, Fault, Head, Kind, PutOptions
+from tests.unit.s3_fakes import DictStore, FakeWorld, caller
 
 WANTED = 5 * MIB
 
@@ -152,3 +152,43 @@ def test_an_upload_that_somebody_aborted_is_no_condition() -> None:
     with pytest.raises(Fault) as caught:
         send(store)
     assert caught.value.kind is Kind.MISSING
+
+
+class LockedStore(PartStore, DictStore):
+    """Takes uploads, and has objects; an answer to the operation `slow` takes `seconds`."""
+
+    def __init__(self, world: FakeWorld, slow: str, seconds: float) -> None:
+        PartStore.__init__(self)
+        DictStore.__init__(self)
+        self._world, self._slow, self._seconds = world, slow, seconds
+        self.objects[Keys("").lock("key")] = (b"SOMEBODY 60.0", '"theirs"', PutOptions())
+
+    def get(self, key: str, *, unless_etag: str | None = None, version_id: str | None = None) -> Blob | None:
+        self._pass("get")
+        return super().get(key, unless_etag=unless_etag, version_id=version_id)
+
+    def head(self, key: str) -> Head:
+        self._pass("head")
+        return super().head(key)
+
+    def put(self, key: str, body: bytes, options: PutOptions, condition: Condition) -> str:
+        self._pass("put")
+        return super().put(key, body, options, condition)
+
+    def _pass(self, operation: str) -> None:
+        if operation == self._slow:
+            self._world.seconds += self._seconds
+
+
+@pytest.mark.parametrize("slow", ["put", "head", "get", "nothing"])
+@pytest.mark.usefixtures("small_parts")
+def test_whoever_waits_for_a_lock_hears_of_it_wherever_the_deadline_ends(slow: str) -> None:
+    world = FakeWorld()
+    settings = S3Settings(bucket="bucket", multipart_chunksize=4)
+    store = LockedStore(world, slow, settings.deadline)
+    uploader = Uploader(caller(store, world), Keys(""), settings, world.runtime, guarded=True)
+    with pytest.raises(Fault, match=r"_jobs/lock-\w+ is held by another writer of this record, or one") as caught:
+        uploader.upload("key", b"abcdefghij", PutOptions(), ABSENT)
+    uploader.close()
+    assert caught.value.kind is Kind.LATE
+    assert store.log[-1] == "abort"

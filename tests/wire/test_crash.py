@@ -154,10 +154,10 @@ def test_a_client_that_is_killed(
 
 
 def test_a_lock_that_a_dead_client_left_is_named_to_who_waits_for_it(bench: S3Bench) -> None:
-    db = bench.open(timeout=1.0, deadline=2.5)
     bench.proxy.fault(Refuse(), operation="DeleteObject", when=is_of_a_lock, times=None)
     large = Record({"data": "x" * 6 * 1024 * 1024}, id="x")
-    db.create(large)
+    bench.open(max_retries=0).create(large)
+    db = bench.connect(timeout=2.0, deadline=4.0)
     with pytest.raises(
         DatabaseOperationError, match=r"_jobs/lock-\w+ is held by another writer of this record, or one"
     ):

@@ -130,16 +130,24 @@ class Uploader:
                 )
             except Fault as fault:
                 if fault.kind is Kind.LATE and number:
-                    free_after = f"{self._settings.deadline} s after it was taken"
-                    detail = (
-                        f"{lock} is held by another writer of this record, or one that died; it is free {free_after}"
-                    )
-                    raise Fault(Kind.LATE, detail) from fault
+                    raise self._held(lock) from fault
                 if fault.kind is not Kind.CONDITION and not fault.answer_lost:
                     raise
-            if not self._is_free(lock, token, deadline):
+            try:
+                free = self._is_free(lock, token, deadline)
+            except Fault as fault:
+                if fault.kind is Kind.LATE:
+                    raise self._held(lock) from fault
+                raise
+            if not free:
                 self._caller.pause(number)
         raise AssertionError("the loop ends by itself")
+
+    def _held(self, lock: str) -> Fault:
+        free_after = f"{self._settings.deadline} s after it was taken"
+        return Fault(
+            Kind.LATE, f"{lock} is held by another writer of this record, or one that died; it is free {free_after}"
+        )
 
     def _is_free(self, lock: str, token: bytes, deadline: Deadline) -> bool:
         """Whether the lock can be taken now: it is gone; or it is stale, for it outlives its holder's deadline only where
