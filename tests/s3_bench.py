@@ -54,7 +54,9 @@ class S3Bench:
         return make_config(self.server, **{**here, **over})
 
     def open(self, **over: Any) -> S3Database:
-        """A database; what is done once a process (probe, bucket, format) is done."""
+        """A database; what is done once a process (probe, bucket, format) is done, and not within a short deadline."""
+        if "deadline" in over:
+            self.connect(**{name: over[name] for name in over if name not in ("timeout", "deadline", "grace")}).clear()
         database = self.connect(**over)
         database.clear()  # a write that writes nothing, where nothing is
         return database

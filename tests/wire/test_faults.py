@@ -36,6 +36,8 @@ PUT, GET, HEAD = "PutObject", "GetObject", "HeadObject"
 DELETE, DELETES, LIST = "DeleteObject", "DeleteObjects", "ListObjectsV2"
 MIB = 1024 * 1024
 SHORT = {"timeout": 1.0, "deadline": 2.0}
+BUSY_SECONDS = 1.3
+"""How much later than its deadline an operation may end on a busy machine; far below what it takes without one."""
 """Seconds, of settings for tests that wait for them to be over."""
 
 BOTH_SERVERS = pytest.mark.parametrize("s3_server", ["seaweed", "moto_server"], indirect=True)
@@ -290,7 +292,7 @@ def test_slow_down_without_end_is_said_within_the_deadline(bench: S3Bench) -> No
         began = time.monotonic()
         with pytest.raises(ThrottledError) as caught:
             call()
-        assert time.monotonic() - began < 2 + 0.3
+        assert time.monotonic() - began < 2 + BUSY_SECONDS
         assert "the store asks to slow down (" in str(caught.value)
         assert "wait and try again, or lower max_workers" in str(caught.value)
     bench.proxy.reset()
@@ -387,13 +389,13 @@ CALLS: dict[str, Callable[[S3Database], object]] = {
 
 @pytest.mark.parametrize("name", CALLS)
 def test_a_store_that_hangs_ends_the_operation_within_its_deadline(bench: S3Bench, name: str) -> None:
-    db = bench.open(timeout=0.3, deadline=0.6)
+    db = bench.open(timeout=0.5, deadline=1.0)
     bench.past().create(Record({"a": 1}, id="x"))
     bench.proxy.fault(Hang(), times=None)
     began = time.monotonic()
     with pytest.raises((DatabaseConnectionError, OutcomeUnknownError, BatchError), match="connection broke"):
         CALLS[name](db)
-    assert time.monotonic() - began < 0.6 + 0.3
+    assert time.monotonic() - began < 1.0 + BUSY_SECONDS
 
 
 def test_slow_steps_together_end_within_the_deadline(bench: S3Bench) -> None:
@@ -409,7 +411,7 @@ def test_slow_steps_together_end_within_the_deadline(bench: S3Bench) -> None:
     began = time.monotonic()
     with pytest.raises(OutcomeUnknownError):
         db.update("x", Record({"a": 3}))
-    assert time.monotonic() - began < 6.0 + 0.5
+    assert time.monotonic() - began < 6.0 + BUSY_SECONDS
 
 
 def test_threads_behind_a_hanging_store_end_too(bench: S3Bench) -> None:
@@ -429,7 +431,7 @@ def test_threads_behind_a_hanging_store_end_too(bench: S3Bench) -> None:
     for thread in threads:
         thread.join()
     assert len(took) == 12
-    assert max(took) < 0.8 + 0.4
+    assert max(took) < 0.8 + BUSY_SECONDS
 
 
 def test_an_answer_that_comes_in_time_is_waited_for(bench: S3Bench, db: S3Database) -> None:
@@ -579,7 +581,7 @@ def test_an_unreachable_endpoint_is_said_within_the_deadline(bench: S3Bench) -> 
     began = time.monotonic()
     with pytest.raises(DatabaseConnectionError) as caught:
         S3Database(bench.config(endpoint_url=f"http://127.0.0.1:{port}", **SHORT)).count()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 + BUSY_SECONDS
     assert "no connection could be made" in str(caught.value)
     assert "check endpoint_url, region and network" in str(caught.value)
 
