@@ -93,6 +93,30 @@ def test_processes_that_take_ports_at_once_never_share_one() -> None:
     assert len(ports) == len(set(ports)) == 90
 
 
+def test_of_processes_that_want_the_same_port_at_once_one_gets_it() -> None:
+    script = (
+        "import sys; from dataknobs_data.embedded.ports import NoFreePortError, PortBlock\n"
+        "sys.stdin.readline()\n"
+        "try: block = PortBlock(int(sys.argv[1])); print('got', flush=True)\n"
+        "except NoFreePortError as error: print(error, flush=True)\n"
+        "sys.stdin.read()"
+    )
+    with PortBlock() as free:
+        port = free.take()
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", script, str(port)]
+    takers = [subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for _ in range(4)]
+    for taker in takers:
+        assert taker.stdin
+        taker.stdin.write("go\n")
+        taker.stdin.flush()
+    told = sorted(taker.stdout.readline() for taker in takers if taker.stdout)
+    for taker in takers:
+        taker.communicate()
+    assert told == ["got\n", *[f"port {port} of 127.0.0.1 is taken: stop its owner or choose another port\n"] * 3]
+    PortBlock(port).release()
+
+
 # ---------------------------------------------------------------- starting and stopping, seen on small programs
 
 
@@ -125,6 +149,15 @@ def test_a_server_that_ends_at_once_says_why() -> None:
     assert (server.starts, server.running, server.folder.exists()) == (1, False, False)
     with pytest.raises(RuntimeError, match="Script is not running"):
         print(server.pid)
+
+
+def test_the_answer_of_another_server_is_not_taken_for_its_own() -> None:
+    server = Script("open('ready', 'w').close(); print('bind: Address already in use'); raise SystemExit(1)")
+    real = server._is_ready
+    server._is_ready = lambda: real() and not wait_until(lambda: not server.running)  # type: ignore[method-assign]
+    with pytest.raises(PortTakenError):
+        server.start()
+    assert not server.running
 
 
 def test_a_server_that_is_never_ready() -> None:

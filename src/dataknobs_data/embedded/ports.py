@@ -3,8 +3,10 @@
 Asking the kernel for "any free port" and closing it again races: the port comes from the ephemeral range, where any
 outgoing connection may take it before the server does. A `PortBlock` is 16 consecutive ports *below* that range; its
 first port stays bound for as long as the block is held, so another process that tries the same block is refused by
-the kernel. Nothing is left behind when the holder dies. Programs that know nothing of this may still take a port, so
-whoever starts a server tries again with another block.
+the kernel. One port that a user asks for is held in the same way by its number among the UDP ports, which a server over
+TCP leaves alone: two servers that are started on it at once are not told of each other's answers as of their own.
+Nothing is left behind when the holder dies. Programs that know nothing of this may still take a port, so whoever starts
+a server tries again with another block.
 """
 
 from __future__ import annotations
@@ -27,10 +29,18 @@ class NoFreePortError(ConfigurationError):
 
 
 class PortBlock:
-    """Fifteen free ports of 127.0.0.1 (`take()` hands out one after the other), reserved until `release()`."""
+    """Fifteen free ports of 127.0.0.1 (`take()` hands out one after the other), reserved until `release()`.
 
-    def __init__(self) -> None:
+    wanted: one port more that must be free, held as long; NoFreePortError where it is taken.
+    """
+
+    def __init__(self, wanted: int | None = None) -> None:
         self._guard, self._ports = _reserve()
+        try:
+            self._claim = _claim(wanted) if wanted else None
+        except NoFreePortError:
+            self._guard.close()
+            raise
 
     def take(self) -> int:
         """The next port of the block."""
@@ -41,6 +51,8 @@ class PortBlock:
     def release(self) -> None:
         """Let others have the block. Harmless when repeated."""
         self._guard.close()
+        if self._claim:
+            self._claim.close()
 
     def __enter__(self) -> Self:
         return self
@@ -59,6 +71,20 @@ def is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+def _claim(port: int) -> socket.socket:
+    claim = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        claim.bind((HOST, port))
+    except OSError:
+        free = False
+    else:
+        free = is_free(port)
+    if not free:
+        claim.close()
+        raise NoFreePortError(f"port {port} of {HOST} is taken: stop its owner or choose another port")
+    return claim
 
 
 def _reserve() -> tuple[socket.socket, list[int]]:

@@ -106,6 +106,8 @@ class ServerProcess:
             if time.monotonic() > deadline:
                 raise self._failure(f"was not ready within {timeout_seconds:g} s")
             time.sleep(POLL_SECONDS)
+        if not self.alive:  # what answered is not this server
+            raise self._failure(f"ended at once with exit code {self._supervisor.returncode}")
 
     def stop(self) -> None:
         """Ask the server to end, wait, kill it if need be, and remove its files. Harmless when repeated."""

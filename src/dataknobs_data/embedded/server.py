@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Self
 
-from dataknobs_data.embedded.ports import HOST, NoFreePortError, PortBlock, is_free
+from dataknobs_data.embedded.ports import HOST, PortBlock
 from dataknobs_data.embedded.process import Command, PortTakenError, ServerProcess
 
 START_ATTEMPTS = 5
@@ -81,9 +81,7 @@ class Server(ABC):
         self.stop()
 
     def _start_once(self) -> None:
-        if self._wanted_port and not is_free(self._wanted_port):
-            raise NoFreePortError(f"port {self._wanted_port} of {HOST} is taken: stop its owner or choose another port")
-        self._ports = PortBlock()
+        self._ports = PortBlock(self._wanted_port)
         self._run = Path(tempfile.mkdtemp(prefix=f"dataknobs-{self.name.lower()}-"))
         try:
             self.port = self._wanted_port or self._ports.take()
