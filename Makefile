@@ -8,6 +8,8 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3 python,$(call usable,$(name))))
 usable = $(shell command -v $(1) >/dev/null 2>&1 && $(1) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v $(1))
 PYTEST := $(PY) -m pytest --no-header
+# One more than the cores of CI: tests wait for servers a third of their time.
+WORKERS ?= 3
 # LocalStack needs other versions of what we use, so it has a .venv of its own.
 PARITY := .venv-localstack
 
@@ -28,10 +30,10 @@ demo: $(VENV)/.for-demo  ## real flights from a real PostgreSQL into a real S3 s
 	$(PY) demo/flights.py
 
 test: install  ## the whole suite, as in CI (minutes)
-	$(PYTEST) -n 2 --dist worksteal
+	$(PYTEST) -n $(WORKERS) --dist worksteal
 
 check: lint types  ## the quick part, without servers: lint, types, unit tests (under a minute)
-	$(PYTEST) -n 2 -m "not server and not soak and not thorough" tests/unit
+	$(PYTEST) -n $(WORKERS) -m "not server and not soak and not thorough" tests/unit
 
 lint: install  ## style and likely bugs (ruff)
 	$(PY) -m ruff check .
@@ -44,7 +46,7 @@ parity: install $(PARITY)/.for-parity  ## optional: what is promised on every st
 	$(PYTEST) -p tests.parity.plugin tests/conformance tests/requirement
 
 soak: install  ## the suite with a hundred times the random examples, and the tests that take minutes (an hour)
-	$(PYTEST) -n 2 --dist worksteal -m "" --timeout=3600 --hypothesis-profile=soak
+	$(PYTEST) -n $(WORKERS) --dist worksteal -m "" --timeout=3600 --hypothesis-profile=soak
 
 bench: $(VENV)/.for-bench  ## how fast it is beside its own parts, on a SeaweedFS of its own
 	set -e; for program in benchmarks/*.py; do $(PY) $$program; done

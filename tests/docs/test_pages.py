@@ -22,6 +22,7 @@ def named(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+@pytest.mark.timeout(300)  # pages with dozens of commands, each a process of its own
 @pytest.mark.parametrize(
     ("page", "s3_server"),
     [pytest.param(page, server_of(page), id=named(page)) for page in PAGES],

@@ -75,7 +75,7 @@ class _Held:
     """Rows that were read and wait for their turn."""
 
     def __init__(self, schema: pa.Schema) -> None:
-        self._none = schema.empty_table()
+        self._none = pa.Table.from_batches([], schema)  # empty_table() would import pandas (pyarrow 26)
         self._pieces: list[Piece] = []
         self.grown = 0.0
 
