@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar, get_type_hints
 
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
+from dataknobs_data.forks import tell_of_forks
 from dataknobs_data.query import Query
 from dataknobs_data.record_likes import RecordLike
 from dataknobs_data.records import Record
@@ -47,8 +48,17 @@ class AsyncDatabase:
     sync_class: ClassVar[type[SyncDatabase]] = SyncDatabase
 
     def __init__(self, config: Mapping[str, Any] | None = None, *, runtime: Runtime | None = None) -> None:
-        self.sync = self.sync_class(config, runtime=runtime)
+        self._set_up(self.sync_class(config, runtime=runtime))
+
+    def _set_up(self, sync: SyncDatabase) -> None:
+        """Over a database that does the work."""
+        self.sync = sync
         self._threads: ThreadPoolExecutor | None = None
+        tell_of_forks(self)
+
+    def forked(self) -> None:
+        """This process is a child, in which there are no threads yet. Called by Python after a fork."""
+        self._threads = None
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:

@@ -18,6 +18,7 @@ from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
+from dataknobs_data.forks import tell_of_forks
 from dataknobs_data.matching import project
 from dataknobs_data.query import Query
 from dataknobs_data.record_likes import RecordLike, as_record, checked
@@ -58,6 +59,13 @@ class SyncDatabase:
         self._engine = engine
         self._opened = False
         self._opening = threading.Lock()
+        tell_of_forks(self)
+
+    def forked(self) -> None:
+        """This process is a child: the database connects again when it is used. Called by Python after a fork."""
+        self._opened = False
+        self._opening = threading.Lock()
+        self._engine.forked()
 
     # ------------------------------------------------------------------ making and closing one
     @classmethod

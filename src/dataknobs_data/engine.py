@@ -143,11 +143,14 @@ class Engine(ABC):
 
     @abstractmethod
     def open(self) -> None:
-        """Connects. Called once, before anything else. Raises DatabaseConnectionError or ConfigurationError."""
+        """Connects. Called before anything else, and again after `close` or a fork. Raises DatabaseConnectionError or ConfigurationError."""
 
     @abstractmethod
     def close(self) -> None:
         """Lets go of every connection, thread and file."""
+
+    def forked(self) -> None:  # noqa: B027  many keep nothing that a child may not use
+        """This process is a child: what is open is its parent's, to be left alone. `open` is called before anything else."""
 
     @abstractmethod
     def get_many(self, ids: Sequence[str]) -> list[Document | None]:

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from dataknobs_data.forks import tell_of_forks
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _RANDOM_BITS = 80
@@ -32,6 +34,12 @@ class UlidFactory:
         self._random_bytes = random_bytes
         self._last = 0
         self._beginning = (-1, "")
+        self._lock = threading.Lock()
+        tell_of_forks(self)
+
+    def forked(self) -> None:
+        """The parent goes on counting from the same id within the same millisecond; the child begins anew."""
+        self._last = 0
         self._lock = threading.Lock()
 
     def __call__(self) -> str:

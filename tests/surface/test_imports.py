@@ -30,6 +30,7 @@ SDK_PLACES = ("backends", "s3", "select", "sql", "embedded")
 LAYERS = (
     ("exceptions",),
     (
+        "forks",
         "lazily",
         "snapshots",
         "spelling",

@@ -40,6 +40,9 @@ class MemoryEngine(Engine):
 
     def close(self) -> None: ...
 
+    def forked(self) -> None:
+        self._lock = threading.RLock()
+
     def __repr__(self) -> str:
         return f"with {len(self._documents)} records"
 

@@ -157,8 +157,7 @@ class AsyncS3Past(AsyncS3Database):
     sync: S3Past
 
     def __init__(self, sync: S3Past) -> None:
-        self.sync = sync
-        self._threads = None
+        self._set_up(sync)
 
     @property
     def timestamp(self) -> datetime:

@@ -67,6 +67,8 @@ class S3Engine(Engine):
         self._tagger = Tagger(settings.tags)
         self._preparing = threading.Lock()
         self._made: Writers | None = None
+        self.is_parents = False
+        """Whether what it is made of belongs to the process that this one was forked from."""
         self.can: Capabilities | None = None
         self._long_segments: bool | None = None
         self.concurrency = settings.max_workers
@@ -115,6 +117,7 @@ class S3Engine(Engine):
 
     def _use(self, parts: Parts) -> None:
         """From here on everything goes by way of these."""
+        self.is_parents = False
         self._parts, self._caller, self._place = parts, parts.caller, parts.place
         self._objects, self._many, self._clock = parts.objects, parts.many, parts.clock
         self.sandboxes = Sandboxes()
@@ -179,6 +182,10 @@ class S3Engine(Engine):
         if self._edge:
             self._edge.close()
         self._caller.close()
+
+    def forked(self) -> None:
+        self._preparing = threading.Lock()
+        self.is_parents = True
 
     # ------------------------------------------------------------------ by id
     def get_many(self, ids: Sequence[str]) -> list[Document | None]:

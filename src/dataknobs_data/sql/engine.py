@@ -58,6 +58,11 @@ class RelationalEngine(Engine):
         if pool:
             pool.dispose()
 
+    def forked(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool:
+            pool.dispose(close=False)  # https://docs.sqlalchemy.org/en/21/core/pooling.html#pooling-multiprocessing
+
     def _connect(self, **options: object) -> sa.Connection:
         if self._pool is None:
             raise DatabaseOperationError(f"{self._site.place}: the database was closed while it was used")

@@ -24,6 +24,7 @@ from botocore.exceptions import (
 from botocore.loaders import Loader, create_loader
 
 from dataknobs_data.exceptions import ConfigurationError, DatabaseConnectionError
+from dataknobs_data.forks import inherited
 from dataknobs_data.s3.encryption import Encryption
 from dataknobs_data.s3.place import Place
 from dataknobs_data.s3.settings import S3Settings
@@ -184,6 +185,8 @@ def attempt_seconds(settings: S3Settings) -> float:
 
 def _with_obstore(boto: BotoStore, session: boto3.Session, settings: S3Settings, place: Place) -> ObjectStore:
     """The data plane through obstore, 3 to 5 times as fast as boto3, wherever it can be."""
+    if inherited("obstore"):
+        return boto
     if place.mocked or settings.expected_bucket_owner or settings.bucket.startswith("arn:") or _meddles(os.environ):
         return boto  # moto patches boto3 only; obstore 0.12 cannot sign x-amz-expected-bucket-owner nor address an ARN
     try:

@@ -52,6 +52,8 @@ class PastEngine(S3Engine):
     def open(self) -> None:
         """Looks whether the moment can be answered. Raises TimeTravelError where it cannot."""
         live = self._live
+        if live.is_parents:
+            live.open()
         past = Past(live.parts.caller, live.parts.place, live.parts.keys, self.moment)
         notes = Horizon(live.control, past, self._then).check()
         self._use(_parts(live.parts, past))
