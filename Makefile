@@ -45,7 +45,7 @@ types: install  ## mypy --strict
 parity: install $(PARITY)/.for-parity  ## optional: what is promised on every store, on LocalStack (from pip, no docker; minutes)
 	$(PYTEST) -p tests.parity.plugin tests/conformance tests/requirement
 
-soak: install  ## the suite with a hundred times the random examples, and the tests that take minutes (an hour)
+soak: install  ## the suite with twenty times the random examples, and the tests that take minutes (an hour)
 	$(PYTEST) -n $(WORKERS) --dist worksteal -m "" --timeout=3600 --hypothesis-profile=soak
 
 bench: $(VENV)/.for-bench  ## how fast it is beside its own parts, on a SeaweedFS of its own

@@ -22,7 +22,7 @@ SERVER_FIXTURES = {"seaweed", "moto_server", "juicefs", "postgres", "s3_server"}
 settings.register_profile(
     "ci", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
-settings.register_profile("soak", settings.get_profile("ci"), max_examples=5_000)
+settings.register_profile("soak", settings.get_profile("ci"), max_examples=1_000)
 settings.load_profile("ci")
 
 

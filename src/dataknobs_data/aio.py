@@ -27,7 +27,7 @@ from types import TracebackType
 from typing import Any, ClassVar, ParamSpec, Self, TypeVar, get_type_hints
 
 from dataknobs_data.database import OnError, SearchResults, SyncDatabase
-from dataknobs_data.forks import tell_of_forks
+from dataknobs_data.forks import in_child
 from dataknobs_data.query import Query
 from dataknobs_data.record_likes import RecordLike
 from dataknobs_data.records import Record
@@ -54,10 +54,10 @@ class AsyncDatabase:
         """Over a database that does the work."""
         self.sync = sync
         self._threads: ThreadPoolExecutor | None = None
-        tell_of_forks(self)
+        in_child(self._forked)
 
-    def forked(self) -> None:
-        """This process is a child, in which there are no threads yet. Called by Python after a fork."""
+    def _forked(self) -> None:
+        """This process is a child, in which there are no threads yet."""
         self._threads = None
 
     @classmethod

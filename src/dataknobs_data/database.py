@@ -18,7 +18,7 @@ from dataknobs_data.creations import Creations
 from dataknobs_data.documents import Change, Deletion, Document, Verb, check_id, to_record
 from dataknobs_data.engine import Engine, ErrorSink
 from dataknobs_data.exceptions import ConfigurationError, DataknobsDataError, QueryError, RecordValidationError
-from dataknobs_data.forks import tell_of_forks
+from dataknobs_data.forks import in_child
 from dataknobs_data.matching import project
 from dataknobs_data.query import Query
 from dataknobs_data.record_likes import RecordLike, as_record, checked
@@ -59,10 +59,10 @@ class SyncDatabase:
         self._engine = engine
         self._opened = False
         self._opening = threading.Lock()
-        tell_of_forks(self)
+        in_child(self._forked)
 
-    def forked(self) -> None:
-        """This process is a child: the database connects again when it is used. Called by Python after a fork."""
+    def _forked(self) -> None:
+        """This process is a child: the database connects again when it is used."""
         self._opened = False
         self._opening = threading.Lock()
         self._engine.forked()

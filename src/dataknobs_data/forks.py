@@ -9,28 +9,21 @@ from __future__ import annotations
 
 import os
 import sys
-import weakref
-from typing import Protocol
+from collections.abc import Callable
+from weakref import WeakMethod
 
 NATIVE = ("obstore",)
 """Modules whose threads a child lacks. With obstore 0.12.1 every request in a child hangs, and what it asks of the epoll instance
 that both have can end the *parent* by a segmentation fault."""
 
 
-class Forked(Protocol):
-    """Something that takes notice of a fork."""
-
-    def forked(self) -> None:
-        """This is a child: what it has is its parent's. Called when no other thread runs yet."""
-
-
-_told: weakref.WeakSet[Forked] = weakref.WeakSet()
+_calls: set[WeakMethod[Callable[[], None]]] = set()
 _inherited: set[str] = set()
 
 
-def tell_of_forks(one: Forked) -> None:
-    """From now on, for as long as it lives."""
-    _told.add(one)
+def in_child(method: Callable[[], None]) -> None:
+    """Calls that method in every process that is forked from this one, before any other thread runs there, while its object lives."""
+    _calls.add(WeakMethod(method, _calls.discard))
 
 
 def inherited(module: str) -> bool:
@@ -40,8 +33,9 @@ def inherited(module: str) -> bool:
 
 def _in_child() -> None:
     _inherited.update(name for name in NATIVE if name in sys.modules)
-    for one in list(_told):
-        one.forked()
+    for reference in list(_calls):
+        if call := reference():
+            call()
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from dataknobs_data.forks import tell_of_forks
+from dataknobs_data.forks import in_child
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
@@ -35,9 +35,9 @@ class UlidFactory:
         self._last = 0
         self._beginning = (-1, "")
         self._lock = threading.Lock()
-        tell_of_forks(self)
+        in_child(self._forked)
 
-    def forked(self) -> None:
+    def _forked(self) -> None:
         """The parent goes on counting from the same id within the same millisecond; the child begins anew."""
         self._last = 0
         self._lock = threading.Lock()

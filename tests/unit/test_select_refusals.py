@@ -92,6 +92,7 @@ def test_what_is_no_text(sql: object) -> None:
         ("SELECT s.nmae FROM S3Object s", "there is no field 'nmae'; did you mean 'name'?"),
         ("SELECT s.name.first FROM S3Object s", "there is no field 'name.first'; did you mean 'name'?"),
         ("SELECT name FROM S3Object WHERE nn = 1", "there is no field 'nn'; did you mean 'n'?"),
+        ("SELECT sum(nn) AS nn FROM S3Object", "there is no field 'nn'; did you mean 'n'?"),
         ("SELECT name FROM S3Object ORDER BY nam", "there is no field 'nam'; did you mean 'name'?"),
         ("SELECT * EXCLUDE (nam) FROM S3Object", "there is no field 'nam'; did you mean 'name'?"),
         ("SELECT t.nam FROM (SELECT name FROM S3Object) t", "there is no field 'nam'; did you mean 'name'?"),
