@@ -55,6 +55,9 @@ class Lister:
     def folder(self, folder: str, start_after: str, deadline: Deadline | None = None) -> Iterator[Page]:
         """As `pages`, of a folder of ours in which something is known to lie behind that key."""
         page = self._caller.send("ListObjectsV2", lambda store: store.list_folder(folder, start_after), deadline)
+        if page is None:
+            yield from self.pages(folder, start_after, deadline)
+            return
         yield page
         if page.token is not None:
             yield from self.pages(folder, page.items[-1].key, deadline)

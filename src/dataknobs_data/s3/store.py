@@ -188,9 +188,10 @@ class ObjectStore(Protocol):
     def list_page(self, prefix: str, *, token: str | None = None, start_after: str | None = None) -> Page:
         """The next up to 1,000 objects below `prefix`."""
 
-    def list_folder(self, folder: str, start_after: str) -> Page:
+    def list_folder(self, folder: str, start_after: str) -> Page | None:
         """As `list_page`, for a folder in which nobody else writes and something is known to lie behind `start_after`. Storage
-        classes are not told. A token only says that there may be more, behind the last key.
+        classes are not told. A token only says that there may be more, behind the last key. None: the answer tells nothing, and
+        `list_page` must be asked.
         """
 
     def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:

@@ -121,7 +121,7 @@ class BotoStore:
             ]
             return Page(items, answer["NextContinuationToken"] if answer["IsTruncated"] else None)
 
-    def list_folder(self, folder: str, start_after: str) -> Page:
+    def list_folder(self, folder: str, start_after: str) -> Page | None:
         return self.list_page(folder, start_after=start_after)
 
     def list_versions(self, prefix: str, *, after: tuple[str, str | None] | None = None) -> VersionPage:

@@ -99,16 +99,16 @@ class ObstoreStore(BotoStore):
             options: GetOptions = {"range": (offset, offset + length), "version": version_id}
             return memoryview(self._reads.get(key, options=options).bytes())
 
-    def list_folder(self, folder: str, start_after: str) -> Page:
+    def list_folder(self, folder: str, start_after: str) -> Page | None:
         if not _PLAIN.fullmatch(folder):
             return super().list_folder(folder, start_after)
         with _faults(folder):
             try:
                 lines = next(iter(self._reads.list(folder, offset=start_after, chunk_size=PAGE_KEYS)), ())
             except InvalidPathError:  # of a stranger all the same
-                lines = ()
+                return None
         if not lines:  # to obstore, any XML is a listing
-            return super().list_folder(folder, start_after)
+            return None
         items = [_listed(line) for line in lines]
         return Page(items, items[-1].key if len(items) == PAGE_KEYS else None)  # it does not say whether there are more
 
