@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
@@ -23,7 +24,9 @@ from tests.properties.test_filtering import COLUMNS, columnar
 OPERANDS: dict[str, Sequence[Any]] = {
     "string": [*COLUMNS["texts"], *COLUMNS["dates"]],
     "long": COLUMNS["integers"],
-    "double": COLUMNS["doubles"],
+    "double": [
+        one for one in COLUMNS["doubles"] if not math.isnan(one)
+    ],  # pyarrow 26 concludes from a <= 0 that a < NaN
     "boolean": COLUMNS["truths"],
     "timestamp": [*COLUMNS["moments"], datetime.min.replace(tzinfo=UTC)],
     "date": [*COLUMNS["days"], date(2024, 5, 2)],
