@@ -16,7 +16,6 @@ NATIVE = ("obstore",)
 """Modules whose threads a child lacks. With obstore 0.12.1 every request in a child hangs, and what it asks of the epoll instance
 that both have can end the *parent* by a segmentation fault."""
 
-
 _calls: set[WeakMethod[Callable[[], None]]] = set()
 _inherited: set[str] = set()
 

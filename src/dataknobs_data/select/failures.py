@@ -28,9 +28,7 @@ _UNKNOWN = (
     re.compile(r' does not have a column named "(?P<name>.+?)"', re.DOTALL),
     re.compile(r'Column (?:".+?"\.)?"(?P<name>.+?)" in EXCLUDE list not found', re.DOTALL),
     re.compile(r'[Cc]olumn (?:with name )?"(?P<name>.+?)" does not exist', re.DOTALL),
-    re.compile(
-        r'Column "(?P<name>.+?)" referenced that exists in the SELECT clause', re.DOTALL
-    ),  # SELECT sum(nme) AS nme
+    re.compile(r'Column "(?P<name>.+?)" referenced that exists in the SELECT clause', re.DOTALL),
 )
 
 
