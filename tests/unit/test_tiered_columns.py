@@ -75,3 +75,15 @@ def test_bounds_that_tell_nothing_of_nan_hide_none(processes: Processes) -> None
     assert len(db.search(Query().filter("a", "not_in", [1.0]))) == 1
     assert next(db.select_query("SELECT count(*) AS n FROM S3Object WHERE a <> 1.0"))["n"] == 1
     assert next(db.select_query("SELECT count(*) AS n FROM S3Object WHERE a > 1.0"))["n"] == 1
+
+
+def test_a_pack_that_is_older_than_a_column_holds_no_value_of_it(processes: Processes) -> None:
+    processes.database().batch_create([Record({"n": 0}) for _ in range(COUNT)])
+    processes.database().batch_create([Record({"n": 1, "a": number or 0.0}) for number in range(COUNT, -1, -1)])
+    db = processes.database()
+    assert dict(db.stats().columns) == {"n": "long", "a": "long"}
+    query, sql = Query().filter("a", ">=", 0), "SELECT a FROM S3Object WHERE a >= 0"
+    assert (len(db.search(query)), len(list(db.select_query(sql)))) == (COUNT + 1, COUNT + 1)
+    for estimate in (db.explain.search(query), db.explain.select_query(sql)):
+        assert (len(estimate.packs_read), len(estimate.packs_pruned)) == (1, 1)
+    assert str(db.select_query(sql).to_arrow().schema.field("a").type) == "double", "there are integers, and 0.0"
