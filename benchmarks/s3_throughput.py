@@ -1,4 +1,5 @@
-"""batch_create and batch_read beside raw obstore and boto3 sending the same requests, in one run on a real S3 server.
+"""batch_create and batch_read of layout "objects" beside raw obstore and boto3 sending the same requests, in one run on a real
+S3 server.
 
     python benchmarks/s3_throughput.py [--records 2000] [--workers 10] [--rounds 5]
 
@@ -201,7 +202,7 @@ def main() -> None:
         )  # fmt: skip
         config = {
             "bucket": BUCKET, "prefix": "ours/", "endpoint_url": server.endpoint, "region": "us-east-1",
-            "max_workers": options.workers, **access,
+            "layout": "objects", "max_workers": options.workers, **access,
         }  # fmt: skip
         ours = OurBatches(config)
         contenders = [
