@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PROGRAM = """
-import asyncio, json, os, sys, warnings
+import asyncio, json, os, signal, sys, warnings
 from dataknobs_data import Record
 from dataknobs_data.factory import AsyncDatabaseFactory, DatabaseFactory
 from dataknobs_data.runtime import Runtime
@@ -49,6 +49,7 @@ def use(name):
 def fork(work):
     reads, writes = os.pipe()
     if os.fork() == 0:
+        signal.alarm(50)  # ends a child that hangs, where nobody else would
         try:
             os.write(writes, json.dumps(work()).encode())
         finally:
