@@ -8,7 +8,7 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet install
 PYTHON ?= $(firstword $(foreach name,python3.11 python3.12 python3.13 python3.14 python3 python,$(call usable,$(name))))
 usable = $(shell command -v $(1) >/dev/null 2>&1 && $(1) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && command -v $(1))
 PYTEST := $(PY) -m pytest --no-header
-# One more than the cores of CI: tests wait for servers a third of their time.
+# One more than the cores of CI: tests also wait, for servers and deadlines.
 WORKERS ?= 3
 # LocalStack needs other versions of what we use, so it has a .venv of its own.
 PARITY := .venv-localstack

@@ -66,11 +66,12 @@ then = None
 parent = [use("parent")]
 if config.get("layout") == "tiered":
     then = db.at(table_version=db.log()[0].version)
+past = fork(then.count) if then else None
 child = fork(lambda: use("child"))
 parent.append(use("parent"))
 grandchild = fork(lambda: fork(lambda: use("grandchild")))
 parent.append(use("parent"))
-print(json.dumps({"parent": parent, "child": child, "grandchild": grandchild}))
+print(json.dumps({"parent": parent, "child": child, "grandchild": grandchild, "past": past}))
 """
 
 
@@ -102,6 +103,7 @@ def test_s3(s3_config: dict[str, Any], s3_client: S3Client, layout: str) -> None
     if layout == "tiered":
         assert (told["child"]["sql"], told["grandchild"]["sql"]) == ([45], [89])
         assert told["child"]["before"] == told["grandchild"]["before"] == told["parent"][-1]["before"] <= 23
+        assert told["past"] == told["child"]["before"], "of a child that used nothing before"
     assert told["child"]["read"] == told["grandchild"]["read"] == "parent"
     assert len(set(made(told))) == 5 * 22
 

@@ -37,7 +37,7 @@ DELETE, DELETES, LIST = "DeleteObject", "DeleteObjects", "ListObjectsV2"
 MIB = 1024 * 1024
 SHORT = {"timeout": 1.0, "deadline": 2.0}
 BUSY_SECONDS = 1.3
-"""How much later than its deadline an operation may end on a busy machine; far below what it takes without one."""
+"""How much later than its deadline an operation may end on a busy machine."""
 """Seconds, of settings for tests that wait for them to be over."""
 
 BOTH_SERVERS = pytest.mark.parametrize("s3_server", ["seaweed", "moto_server"], indirect=True)

@@ -78,6 +78,10 @@ class PackPortion(Portion):
 
     def has_wide(self, name: str) -> bool:
         stats = self.pack.stats
+        if (stats is None or name not in stats.nulls) and not self._guard(
+            lambda: name in self._reader.shape.kinds, False
+        ):
+            return False  # the column is younger than the pack
         if stats is None:
             return True
         if stats.nulls.get(name) == stats.records:

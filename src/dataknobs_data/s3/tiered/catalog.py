@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 from dataknobs_data.exceptions import DataFormatError
@@ -48,13 +48,8 @@ class Packed:
 
     @cached_property
     def stats(self) -> Stats | None:
-        """None where a writer of another kind has left none. In columns that are younger than the pack all its rows are null."""
-        stats = Stats.from_json(self.add.stats) if self.add.stats else None
-        if stats is None or self.rest_names is None:  # others need not tell of all columns
-            return stats
-        younger = self.shape.columns.keys() - stats.nulls.keys()
-        nulls = {**stats.nulls, **dict.fromkeys(younger, stats.records)} if younger else stats.nulls
-        return replace(stats, nulls=nulls)
+        """None where a writer of another kind has left none. They need not tell of all columns."""
+        return Stats.from_json(self.add.stats) if self.add.stats else None
 
     @property
     def tail(self) -> int | None:
