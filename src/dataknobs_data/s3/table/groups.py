@@ -26,7 +26,7 @@ def group_facts(
 
     whole  the log's statistics of the pack. Parquet's bounds of doubles do not tell of NaN; the log's do, by being absent,
            so without `whole` nothing is known of doubles
-    names  of the columns that matter, if not all do; all rows are null in those that the pack does not have
+    names  of the columns that matter, if not all do
     """
     row_group, kinds = reader.metadata.row_group(group), reader.shape.kinds
     least: dict[str, Any] = {}
@@ -42,5 +42,4 @@ def group_facts(
             nulls[name] = statistics.null_count
         if name == ID or kinds[name].delta != "double" or (whole and name in whole.least and name in whole.most):
             least[name], most[name] = bounds_of(statistics)
-    nulls |= dict.fromkeys(set(names or ()) - reader.shape.columns.keys(), row_group.num_rows)
     return PackFacts(kinds, Stats(row_group.num_rows, least, most, nulls), rest_names)
